@@ -1,0 +1,82 @@
+# What people do in a clone. `make` alone lists the targets.
+# Needs make, Python 3.11 to 3.13 and a package index; everything else goes into $(VENV).
+
+VENV ?= .venv
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check -c constraints.txt
+# These marks run only in `make test-all`; the others wait for nothing but what the machine has.
+SLOW := slow or site or kill or fuzz
+
+# The first interpreter that runs, has a fitting version and can make an environment; PYTHON=... names one.
+PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
+USABLE := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+FIND_PYTHON = found=; for python in $(PYTHONS); do \
+	  if "$$python" -c '$(USABLE)' >/dev/null 2>&1; then found="$$python"; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "No usable Python among: $(PYTHONS)" >&2; \
+	  echo "cellgauge needs Python 3.11, 3.12 or 3.13 with its venv module (on Debian: apt-get install python3-venv)." >&2; \
+	  echo "Install one, or name it: make PYTHON=/path/to/python" >&2; \
+	  exit 1; \
+	fi
+
+.PHONY: help
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: demo
+demo: $(VENV)/.installed-run  ## evaluate real models on a small real dataset and build the site
+	$(BIN)/cellgauge run --release demo --dataset pbmc68k-reduced --jobs $(JOBS)
+	$(BIN)/cellgauge build --release demo
+	@echo
+	@echo "The site is in $(CURDIR)/site"
+	@echo "Open it with:  make serve"
+
+.PHONY: serve
+serve: $(VENV)/.installed-run  ## show the built site on localhost
+	$(BIN)/cellgauge serve
+
+.PHONY: test
+test: lint  ## linters and the fast tests
+	$(BIN)/python -m pytest -m "not ($(SLOW))" $(PYTEST_ARGS)
+
+.PHONY: test-all
+test-all: lint  ## linters and every test: also containers, kills, fuzzing and whole sites
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.installed-test  ## style, types and the rule of the rooms
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: lock
+lock: $(VENV)/bin/python  ## choose the versions in constraints.txt anew (for maintainers)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras --upgrade --quiet \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file constraints.txt
+
+.PHONY: clean
+clean:  ## remove the environment, the demo's results, the site and all caches
+	rm -rf $(VENV) build dist site results/demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find generator tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(FIND_PYTHON); \
+	echo "Making $(VENV) with $$("$$found" -c 'import sys; print("Python " + sys.version.split()[0])') ($$found)"; \
+	"$$found" -m venv $(VENV)
+
+# Installed again only when what is asked for has changed.
+$(VENV)/.installed-run: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing cellgauge and what it evaluates with; the first time this takes a few minutes"
+	@$(PIP) -e '.[run]'
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing cellgauge and what its tests need; the first time this takes a few minutes"
+	@$(PIP) -e '.[run,test,dev]'
+	@touch $@ $(VENV)/.installed-run

@@ -1,0 +1,69 @@
+"""Finding the function that a card names."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from cellgauge.cards.problems import UserError, did_you_mean
+
+
+def load_function(target: str, card_path: Path) -> Callable[..., Any]:
+    """Import what a card names as ``package.module:function`` or ``file.py:function``.
+
+    Only worker processes call this: reading a card never runs a contributor's code.
+
+    Parameters
+    ----------
+    target
+        The name as it stands in the card. A file is looked for beside the card.
+    card_path
+        Where the card lies.
+
+    Raises
+    ------
+    UserError
+        When the module or the function is not there.
+    """
+    where, name = target.rsplit(":", 1)
+    try:
+        module = _load_file(card_path.parent / where, card_path) if where.endswith(".py") else import_module(where)
+    except ModuleNotFoundError as error:
+        misspelt = f"{where}.".startswith(f"{error.name}.")
+        hint = "check the spelling" if misspelt else "it needs to be installed"
+        raise UserError(f'{card_path}: cannot import "{where}": no module named "{error.name}" ({hint})') from None
+    function = getattr(module, name, None)
+    if not callable(function):
+        public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise UserError(f'{card_path}: "{where}" has no function "{name}"{did_you_mean(name, public)}')
+    return function  # type: ignore[no-any-return]
+
+
+def _load_file(path: Path, card_path: Path) -> Any:
+    if not path.is_file():
+        raise UserError(f'{card_path}: expected "{path.name}" beside the card, found no such file')
+    name = f"cellgauge_card_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None  # noqa: S101 (a .py file always has one)
+    assert spec.loader is not None  # noqa: S101
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def code_digest(target: str, card_path: Path) -> str:
+    """Return the digest of a function's file, where the card brings its own; else the empty string.
+
+    Code in a package is covered by the card's version instead.
+    """
+    where = target.rsplit(":", 1)[0]
+    path = card_path.parent / where
+    if not where.endswith(".py") or not path.is_file():
+        return ""
+    return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,180 @@
+"""The project: where it is, and all its cards together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cellgauge.cards.base import Card, Keys, dotted
+from cellgauge.cards.dataset import DatasetCard
+from cellgauge.cards.metric import MetricCard
+from cellgauge.cards.model import ModelCard
+from cellgauge.cards.problems import CardProblems, Problem, UserError, did_you_mean
+from cellgauge.cards.read import CardT, read_card
+from cellgauge.cards.task import TaskCard
+
+FOLDERS: dict[str, type[Card]] = {
+    "models": ModelCard,
+    "datasets": DatasetCard,
+    "tasks": TaskCard,
+    "metrics": MetricCard,
+}
+
+
+@dataclass(frozen=True)
+class Cards:
+    """Every card of a project by kind and id, in the order of their ids."""
+
+    models: dict[str, ModelCard] = field(default_factory=dict)
+    datasets: dict[str, DatasetCard] = field(default_factory=dict)
+    tasks: dict[str, TaskCard] = field(default_factory=dict)
+    metrics: dict[str, MetricCard] = field(default_factory=dict)
+
+    def select(self, kind: str, ids: Iterable[str]) -> list[str]:
+        """Return ``ids`` without repetition, or all ids of that kind when none is given.
+
+        Raises
+        ------
+        UserError
+            Naming an unknown id and the known one nearest to it.
+        """
+        known = getattr(self, kind)
+        wanted = list(dict.fromkeys(ids)) or list(known)
+        for one in wanted:
+            if one not in known:
+                raise UserError(f'unknown {kind[:-1]} "{one}"{did_you_mean(one, known)}')
+        return wanted
+
+
+@dataclass(frozen=True)
+class Project:
+    """Where a project's parts lie.
+
+    In a clone, ``source`` and ``work`` are the same folder. With an installed package and no clone,
+    ``source`` is the copy that the package carries and ``work`` the current folder.
+    """
+
+    source: Path
+    """Holds ``mkdocs.yml`` and ``site_src/``."""
+    work: Path
+    """Holds ``results/``, ``build/`` and ``site/``."""
+
+    @property
+    def site_src(self) -> Path:
+        """What people write: cards, pages, templates, assets."""
+        return self.source / "site_src"
+
+    def release(self, name: str) -> Path:
+        """Return the folder of a release's result files."""
+        return self.work / "results" / name
+
+
+def find_project(start: Path | None = None) -> Project:
+    """Return the project around ``start``: the nearest folder upwards with ``mkdocs.yml`` and ``site_src``.
+
+    Raises
+    ------
+    UserError
+        When there is none and the installed package carries none either.
+    """
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if is_project(folder):
+            return Project(folder, folder)
+    packaged = Path(__file__).resolve().parent.parent / "project"
+    if is_project(packaged):
+        return Project(packaged, here)
+    raise UserError(
+        f"no cellgauge project at {here} or above it: expected a folder with mkdocs.yml and site_src/. "
+        "Go to your clone, or name it with --project DIR."
+    )
+
+
+def is_project(folder: Path) -> bool:
+    """Whether a folder holds what a project needs."""
+    return (folder / "mkdocs.yml").is_file() and (folder / "site_src").is_dir()
+
+
+def load_cards(project: Project, *, extra_models: Iterable[Path] = ()) -> Cards:
+    """Read and cross-check every card of a project.
+
+    Parameters
+    ----------
+    extra_models
+        Model cards that lie outside the project, such as one being tried before it is contributed.
+
+    Raises
+    ------
+    CardProblems
+        With every problem in every card.
+    """
+    problems: list[Problem] = []
+    found: dict[str, dict[str, Card]] = {kind: {} for kind in FOLDERS}
+    for kind, schema in FOLDERS.items():
+        paths = [(path, path.relative_to(project.source).as_posix()) for path in card_paths(project, kind)]
+        if kind == "models":
+            paths += [(path, str(path)) for path in extra_models]
+        for path, shown in paths:
+            card = _read_or_note(path, schema, shown, problems)
+            if card is None:
+                continue
+            if card.id in found[kind]:
+                problems.append(Problem(shown, 1, "", f'id "{card.id}" is taken by {found[kind][card.id].path}'))
+            found[kind][card.id] = card
+    cards = Cards(**found)  # type: ignore[arg-type]
+    problems += [problem for problem in cross_check(cards) if not _caused_by_unread(problem, problems)]
+    if problems:
+        raise CardProblems(problems)
+    return cards
+
+
+def card_paths(project: Project, kind: str) -> list[Path]:
+    """Return the card files of one kind, sorted by name."""
+    return sorted((project.site_src / kind).glob("*.md"))
+
+
+def cross_check(cards: Cards) -> list[Problem]:
+    """Return every reference from one card to another that leads nowhere or cannot be right."""
+    problems: list[Problem] = []
+
+    def problem(card: Card, keys: Keys, message: str) -> None:
+        problems.append(Problem(card.path, card.line_of(keys), dotted(keys), message))
+
+    def refer(card: Card, keys: Keys, target: str | None, kind: str) -> None:
+        known = getattr(cards, kind)
+        if target is not None and target not in known:
+            problem(card, keys, f'unknown {kind[:-1]} "{target}"{did_you_mean(target, known)}')
+
+    for metric in cards.metrics.values():
+        refer(metric, ("controls", "best"), metric.controls.best, "models")
+        refer(metric, ("controls", "worst"), metric.controls.worst, "models")
+    for task in cards.tasks.values():
+        refer(task, ("primary", "metric"), task.primary.metric, "metrics")
+        for position, ref in enumerate(task.complementary):
+            refer(task, ("complementary", position, "metric"), ref.metric, "metrics")
+        compared: dict[Keys, str] = {("controls", position): one for position, one in enumerate(task.controls)}
+        for keys, model_id in {("baseline",): task.baseline, **compared}.items():
+            refer(task, keys, model_id, "models")
+            model = cards.models.get(model_id)
+            if model is not None and model.output != task.input:
+                problem(task, keys, f'"{model_id}" delivers {model.output}s, but the task needs {task.input}s')
+    for model in cards.models.values():
+        for position, judgement in enumerate(model.leakage):
+            refer(model, ("leakage", position, "dataset"), judgement.dataset, "datasets")
+    return problems
+
+
+def _read_or_note(path: Path, schema: type[CardT], shown: str, problems: list[Problem]) -> CardT | None:
+    try:
+        return read_card(path, schema, shown_as=shown)
+    except CardProblems as error:
+        problems += error.problems
+        return None
+
+
+def _caused_by_unread(problem: Problem, unread: list[Problem]) -> bool:
+    """Whether a dangling reference only follows from a card that could not be read."""
+    match = re.match(r'unknown (\w+) "([^"]+)"', problem.message)
+    return bool(match) and any(p.path.endswith(f"{match[1]}s/{match[2]}.md") for p in unread if match)

@@ -1,0 +1,1 @@
+"""Result files: what one holds, and how they are written and read."""

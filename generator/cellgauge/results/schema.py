@@ -1,0 +1,273 @@
+"""The result file, key by key.
+
+One file, ``results/<release>/<task>/<dataset>/<model>.json``, records one attempted evaluation:
+the scores when there are some, and the reason when there are none. Its replicates lie beside it
+in ``<model>.npy`` (rows = scores in the order of ``scores``, columns = replicates, float32).
+Both are written by the runner and read by the report; they share nothing else.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    JsonValue,
+    ValidationInfo,
+    model_validator,
+)
+
+from cellgauge.cards.base import Digest, Id, Scalar
+from cellgauge.cards.canonical import digest
+
+SCHEMA_VERSION = 1
+
+Empty = Literal[
+    "not_run",
+    "not_applicable",
+    "failed",
+    "timeout",
+    "out_of_memory",
+    "weights_unavailable",
+    "declined_leakage",
+    "withdrawn",
+    "metric_undefined",
+    "needs_gpu",
+    "invalid_input",
+    "invalid_output",
+]
+"""Why an evaluation has no scores. Nothing is imputed, and no failure is stored as 0."""
+
+Status = Literal["done"] | Empty
+
+EXPLANATION: dict[str, str] = {
+    "done": "Evaluated; it has scores.",
+    "not_run": "Nobody has run this yet.",
+    "not_applicable": "This task, this dataset and this model do not go together.",
+    "failed": "The model or the evaluation stopped with an error.",
+    "timeout": "Stopped because it took longer than its time limit.",
+    "out_of_memory": "Stopped because it needed more memory than it was allowed.",
+    "weights_unavailable": "The model's weights could not be obtained.",
+    "declined_leakage": "Not evaluated, because the model was trained on this very task's test data.",
+    "withdrawn": "Was published and then taken back.",
+    "metric_undefined": "The metric has no value on these data.",
+    "needs_gpu": "The model needs a GPU and the machine had none.",
+    "invalid_input": "The dataset does not hold what the task needs.",
+    "invalid_output": "The model's output broke the rules and was refused.",
+}
+"""What each status means, in a sentence a reader can be shown."""
+
+
+def _utc(moment: dt.datetime) -> dt.datetime:
+    if moment.utcoffset() != dt.timedelta(0):
+        raise ValueError("expected a time in UTC")
+    return moment
+
+
+UtcTime = Annotated[dt.datetime, AfterValidator(_utc)]
+
+
+class Record(BaseModel):
+    """A piece of a result file. Unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Subject(Record):
+    """A card as it was when it was used."""
+
+    id: Id
+    version: int = Field(ge=1, description="The card's version; for a task, its protocol's")
+    digest: Digest = Field(description="Of the card's fields that decide a score")
+
+
+class DatasetSubject(Subject):
+    """A dataset as it was when it was used."""
+
+    content: Digest = Field(description="Of the cells themselves, as pinned in the card and verified on loading")
+
+
+class LeakageJudgement(Record):
+    """Whether the model had seen the dataset before."""
+
+    leakage_class: Literal["green", "yellow", "red", "gray"] | None = Field(
+        alias="class", description="null for a control, to which the question does not apply"
+    )
+    evidence: str = Field(min_length=1)
+    split: str | None = None
+
+
+class Interval(Record):
+    """A confidence interval for a score."""
+
+    low: FiniteFloat
+    high: FiniteFloat
+    level: float = Field(gt=0, lt=1)
+    method: str = Field(min_length=1, description="How it was made, in words that go onto the page")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Interval:
+        if self.low > self.high:
+            raise ValueError(f"low ({self.low}) is above high ({self.high})")
+        return self
+
+
+class Score(Record):
+    """One metric's value with its uncertainty. The value is the mean over ``by_seed``."""
+
+    metric: Id
+    view: Id | None = Field(default=None, description="For example the classifier, where a task has several")
+    version: int = Field(ge=1, description="The metric card's version")
+    direction: Literal["higher", "lower"]
+    value: FiniteFloat
+    by_seed: list[FiniteFloat] = Field(min_length=1, description="One value per entry of the result's seeds")
+    interval: Interval
+    n_units: int = Field(ge=1, description="How many units were scored")
+    unit: str = Field(description="What a unit is: cell, perturbation, sample, time point")
+
+    @property
+    def key(self) -> str:
+        """``metric`` or ``metric@view``."""
+        return f"{self.metric}@{self.view}" if self.view else self.metric
+
+
+class Replicates(Record):
+    """The file of replicates beside the result."""
+
+    file: str = Field(pattern=r"^[a-z0-9-]+\.npy$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    n_scores: int = Field(ge=1)
+    n_replicates: int = Field(ge=1)
+    stream: Digest = Field(description="Results with the same stream drew the same resamples and may be paired")
+
+
+class Environment(Record):
+    """What it ran on. Recorded, never part of the key."""
+
+    python: str
+    cellgauge: str
+    packages: dict[str, str]
+    platform: str
+    cpu: str
+    gpu: str | None = None
+    image_digest: Digest | None = None
+
+
+class Resources(Record):
+    """What it cost: obtaining the outputs and evaluating them, apart.
+
+    A cached embedding reports what making it had cost.
+    """
+
+    embedding_wall_s: FiniteFloat | None = Field(default=None, ge=0, description="All seeds together")
+    evaluation_wall_s: FiniteFloat | None = Field(default=None, ge=0)
+    cpu_s: FiniteFloat | None = Field(default=None, ge=0, description="Both together")
+    peak_memory_mb: FiniteFloat | None = Field(default=None, ge=0, description="MiB, the larger of the two")
+    memory_method: str | None = None
+    gpu_memory_mb: FiniteFloat | None = Field(default=None, ge=0)
+
+
+class Result(Record):
+    """One attempted evaluation: one model × dataset × task."""
+
+    schema_version: Literal[1] = 1
+    key: Digest = Field(description="Of the inputs; decides whether this is already done")
+    result_id: Digest = Field(description="Of scores and provenance, without times, resources and host")
+    release: str = Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$")
+    status: Status
+    reason: str | None = Field(description="Why there are no scores; null when there are")
+    task: Subject
+    dataset: DatasetSubject
+    model: Subject
+    leakage: LeakageJudgement
+    seeds: list[int]
+    scores: list[Score]
+    replicates: Replicates | None
+    details: dict[str, JsonValue] = Field(description="What the task reports beside its scores, e.g. dropped classes")
+    gates: list[dict[str, JsonValue]] = Field(default=[], description="Sanity gates; empty: none was run")
+    params: dict[str, Scalar] = Field(description="Parameters of the protocol as they were used")
+    environment: Environment | None = Field(description="null when nothing was computed")
+    resources: Resources | None
+    log: str | None = Field(default=None, description="The end of the log of a failure")
+    started_at: UtcTime | None
+    finished_at: UtcTime
+
+    @model_validator(mode="after")
+    def _scores_or_reason(self, info: ValidationInfo) -> Result:
+        if self.status == "done":
+            if not self.scores or self.replicates is None or self.reason is not None:
+                raise ValueError("a result that is done has scores and replicates, and no reason")
+            if self.replicates.file != f"{self.model.id}.npy":
+                raise ValueError(f"the replicates are in {self.replicates.file}, expected {self.model.id}.npy")
+            if self.replicates.n_scores != len(self.scores):
+                raise ValueError(f"{len(self.scores)} scores, but {self.replicates.n_scores} rows of replicates")
+            for score in self.scores:
+                if len(score.by_seed) != len(self.seeds):
+                    raise ValueError(f"{score.key}: {len(score.by_seed)} values for {len(self.seeds)} seeds")
+        elif self.scores or self.replicates is not None or not self.reason:
+            raise ValueError(f"a result that is {self.status} has a reason, and neither scores nor replicates")
+        expected = result_id(self.model_dump(mode="json", by_alias=True))
+        if self.result_id != expected and info.context != SEALING:
+            raise ValueError(f"result_id is {self.result_id}, but the contents give {expected}")
+        return self
+
+    def score(self, key: str) -> Score | None:
+        """Return the score named ``metric`` or ``metric@view``, if there is one."""
+        return next((score for score in self.scores if score.key == key), None)
+
+
+SEALING = "sealing"
+"""The validation context in which a result may still have any ``result_id``."""
+
+NOT_IN_ID = ("result_id", "resources", "log", "started_at", "finished_at")
+_HOST = ("platform", "cpu", "gpu")
+
+
+def result_id(values: dict[str, Any]) -> str:
+    """Return the digest of what a result says, whenever and wherever it was computed.
+
+    Parameters
+    ----------
+    values
+        The result as JSON values; times, resources, log and host do not count.
+    """
+    kept = {key: value for key, value in values.items() if key not in NOT_IN_ID}
+    if kept.get("environment"):
+        kept["environment"] = {key: value for key, value in kept["environment"].items() if key not in _HOST}
+    return digest(kept)
+
+
+class Pair(Record):
+    """One planned evaluation: to run, or an empty with its reason."""
+
+    task: Id
+    dataset: Id
+    model: Id
+    key: Digest
+    status: Literal["to_run"] | Empty
+    reason: str | None
+
+
+class Plan(Record):
+    """Every pair of a release, decided before any compute."""
+
+    schema_version: Literal[1] = 1
+    release: str
+    pairs: list[Pair]
+
+
+class Release(Record):
+    """What a release is: ``release.yaml``."""
+
+    schema_version: Literal[1] = 1
+    release: str = Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$")
+    title: str
+    kind: Literal["measured", "reported"]
+    rehearsal: bool = Field(description="Not meant to be cited: a demonstration or a trial")
+    protocol: Digest = Field(description="Of all task and metric cards' fields that decide a score")
+    protocol_date: dt.date

@@ -1,0 +1,233 @@
+"""Where result files lie, and how they are written and read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
+
+from cellgauge.cards.canonical import digest
+from cellgauge.cards.problems import UserError
+from cellgauge.cards.read import check, parse_yaml, read_text
+from cellgauge.results.schema import SEALING, Plan, Release, Replicates, Result, result_id
+
+_MAX_HEADER = 10_000
+
+
+class BrokenResult(UserError):
+    """A result file that cannot be trusted; the message names it and says what is wrong."""
+
+
+def result_path(folder: Path, task: str, dataset: str, model: str) -> Path:
+    """Return the path of one result in a release's folder."""
+    return folder / task / dataset / f"{model}.json"
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all, also after a kill or a power cut."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def to_json(record: BaseModel) -> bytes:
+    """Return a record as it stands in a file: sorted keys, two spaces, no NaN, a newline at the end."""
+    values = record.model_dump(mode="json", by_alias=True)
+    return (json.dumps(values, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def seal(values: dict[str, Any]) -> Result:
+    """Give a result its ``result_id`` and validate it.
+
+    Parameters
+    ----------
+    values
+        Every key of a result but ``result_id``, as Python or JSON values.
+    """
+    draft = Result.model_validate({**values, "result_id": digest(None)}, context=SEALING)
+    plain = draft.model_dump(mode="json", by_alias=True)
+    return Result.model_validate({**plain, "result_id": result_id(plain)})
+
+
+def encode_replicates(replicates: NDArray[np.floating[Any]]) -> bytes:
+    """Return a (scores × replicates) array as the bytes of an ``.npy`` file in float32."""
+    if not np.isfinite(replicates).all():
+        raise ValueError("replicates hold NaN or infinity")
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(replicates, dtype="<f4"), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def describe_replicates(data: bytes, model: str, shape: tuple[int, int], stream: str) -> Replicates:
+    """Return the record of a replicates file with these bytes."""
+    return Replicates(
+        file=f"{model}.npy",
+        sha256=hashlib.sha256(data).hexdigest(),
+        n_scores=shape[0],
+        n_replicates=shape[1],
+        stream=stream,
+    )
+
+
+def write_result(folder: Path, result: Result, replicates: bytes | None) -> Path:
+    """Write one result. The replicates go first, so that a result that is there is complete.
+
+    The caller holds the lock on this result: what a killed writer has left of it is removed.
+    """
+    path = result_path(folder, result.task.id, result.dataset.id, result.model.id)
+    for left in path.parent.glob(f".{result.model.id}.*.tmp"):
+        left.unlink(missing_ok=True)
+    if result.replicates is not None:
+        if replicates is None or hashlib.sha256(replicates).hexdigest() != result.replicates.sha256:
+            raise ValueError(f"{path}: the replicates are not those that the result describes")
+        write_atomically(path.with_name(result.replicates.file), replicates)
+    write_atomically(path, to_json(result))
+    return path
+
+
+def read_result(path: Path) -> Result:
+    """Read and validate one result file.
+
+    Raises
+    ------
+    BrokenResult
+        When it is not a valid result, or lies where another one belongs.
+    """
+    try:
+        result = Result.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise BrokenResult(f"{path}: cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise BrokenResult(f"{path}: {where}: {first['msg']}. Restore the file, or delete it and run again.") from None
+    places = (result.task.id, result.dataset.id, result.model.id)
+    if path.parts[-3:] != (places[0], places[1], f"{places[2]}.json"):
+        raise BrokenResult(f"{path}: holds the result of {' × '.join(places)}, which belongs elsewhere")
+    return result
+
+
+def read_results(folder: Path) -> Iterator[Result]:
+    """Read every result of a release, in the order of task, dataset and model."""
+    for path in sorted(folder.glob("*/*/*.json")):
+        yield read_result(path)
+
+
+def read_replicates(folder: Path, result: Result) -> NDArray[np.float32]:
+    """Return the (scores × replicates) array of a result, after checking its digest.
+
+    Raises
+    ------
+    BrokenResult
+        When the file is missing or differs from what the result describes.
+    """
+    if result.replicates is None:
+        raise ValueError(f"result {result.result_id} has no replicates")
+    path = result_path(folder, result.task.id, result.dataset.id, result.model.id).with_name(result.replicates.file)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise BrokenResult(f"{path}: is missing. Restore it, or delete the result beside it and run again.") from None
+    found = hashlib.sha256(data).hexdigest()
+    if found != result.replicates.sha256:
+        raise BrokenResult(f"{path}: expected sha256 {result.replicates.sha256}, found {found}")
+    try:
+        return decode_replicates(data, (result.replicates.n_scores, result.replicates.n_replicates))
+    except ValueError as error:
+        raise BrokenResult(f"{path}: {error}") from None
+
+
+def decode_replicates(data: bytes, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return what ``encode_replicates`` wrote, without trusting the header: it can neither ask for memory nor unpickle.
+
+    Raises
+    ------
+    ValueError
+        When the bytes are not a finite float32 array of this shape in ``.npy`` format.
+    """
+    file = io.BytesIO(data)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("expected version 1.0 of the .npy format")
+    found, is_fortran, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=_MAX_HEADER)
+    if found != shape or is_fortran or dtype != np.dtype("<f4"):
+        raise ValueError(f"expected {shape[0]} × {shape[1]} float32 in C order, found {found} {dtype}")
+    values = data[file.tell() :]
+    if len(values) != shape[0] * shape[1] * dtype.itemsize:
+        raise ValueError(f"expected {shape[0] * shape[1] * dtype.itemsize} bytes of values, found {len(values)}")
+    array = np.frombuffer(values, dtype=dtype).reshape(shape)
+    if not np.isfinite(array).all():
+        raise ValueError("holds NaN or infinity")
+    return array
+
+
+def write_plan(folder: Path, plan: Plan) -> None:
+    """Write ``plan.json``."""
+    write_atomically(folder / "plan.json", to_json(plan))
+
+
+def read_plan(folder: Path) -> Plan:
+    """Read ``plan.json``.
+
+    Raises
+    ------
+    UserError
+        When there is none, or it is not valid.
+    """
+    path = folder / "plan.json"
+    if not path.is_file():
+        raise UserError(f"{path}: there is no plan. Make one with: cellgauge plan --release {folder.name}")
+    try:
+        return Plan.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise BrokenResult(f"{path}: {error.errors()[0]['msg']}. Delete it and plan again.") from None
+
+
+def write_release(folder: Path, release: Release) -> None:
+    """Write ``release.yaml``."""
+    values = release.model_dump(mode="python")
+    write_atomically(folder / "release.yaml", yaml.safe_dump(values, sort_keys=True, allow_unicode=True).encode())
+
+
+def read_release(folder: Path) -> Release:
+    """Read ``release.yaml``.
+
+    Raises
+    ------
+    UserError
+        When there is none.
+    CardProblems
+        With file, line and key, when it is not valid.
+    """
+    path = folder / "release.yaml"
+    if not path.is_file():
+        raise UserError(f"{path}: no such release. Start it with: cellgauge run --release {folder.name}")
+    values, lines = parse_yaml(read_text(path, str(path)), str(path))
+    return check(Release, values, lines, str(path))
+
+
+def list_releases(folder: Path) -> list[str]:
+    """Return the names of the releases in a project's ``results`` folder, the one to show first last.
+
+    Releases that are meant to be cited come after rehearsals, then the later protocol date counts.
+    """
+    found = [(read_release(path.parent), path.parent.name) for path in sorted(folder.glob("*/release.yaml"))]
+    return [name for release, name in sorted(found, key=lambda x: (not x[0].rehearsal, x[0].protocol_date, x[1]))]

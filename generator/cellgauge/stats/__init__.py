@@ -1,0 +1,1 @@
+"""Arithmetic of uncertainty: arrays in, arrays out."""

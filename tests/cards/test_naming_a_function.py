@@ -1,0 +1,41 @@
+"""A card names a function; what is not there is said so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cellgauge.cards import UserError
+from cellgauge.cards.function import code_digest, load_function
+
+
+def test_a_function_of_a_package_and_of_a_file_beside_the_card(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def double(x):\n    return 2 * x\n")
+    assert load_function("math:sqrt", tmp_path / "card.md")(9) == 3
+    assert load_function("mine.py:double", tmp_path / "card.md")(9) == 18
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("maths:sqrt", r'no module named "maths" \(check the spelling\)'),
+        ("jsson.decoder:x", r'no module named "jsson" \(check the spelling\)'),
+        ("math:sqr", 'has no function "sqr"; did you mean "sqrt"'),
+        ("math:pi", 'has no function "pi"'),
+        ("absent.py:f", 'expected "absent.py" beside the card'),
+        ("needs.py:f", r'no module named "not_installed" \(it needs'),
+    ],
+)
+def test_what_is_not_there_is_named(tmp_path: Path, target: str, said: str) -> None:
+    (tmp_path / "needs.py").write_text("import not_installed\n")
+    with pytest.raises(UserError, match=said):
+        load_function(target, tmp_path / "card.md")
+
+
+def test_the_code_beside_a_card_counts(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def f(): ...\n")
+    first = code_digest("mine.py:f", tmp_path / "card.md")
+    (tmp_path / "mine.py").write_text("def f(): return 1\n")
+    assert first != code_digest("mine.py:f", tmp_path / "card.md")
+    assert code_digest("math:sqrt", tmp_path / "card.md") == ""
