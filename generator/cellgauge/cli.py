@@ -1,0 +1,282 @@
+"""The command line: parse, call, print.
+
+Exit codes are a contract: 0 = done, 1 = problems found (listed), 2 = wrong usage. What a command needs
+is imported inside it, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+if TYPE_CHECKING:
+    from cellgauge.cards.project import Cards, Project
+    from cellgauge.runner.plan import Filters
+
+RELEASE = r"^[a-z0-9]+([.-][a-z0-9]+)*$"
+
+
+class _Group(click.Group):
+    """Prints errors that a person can mend without a traceback, and ends with code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from cellgauge.cards.problems import UserError
+
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            fail(str(error))
+
+
+def fail(message: str) -> NoReturn:
+    """Print an error and end with code 1."""
+    click.echo(message, err=True)
+    raise SystemExit(1)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="cellgauge", message="%(prog)s %(version)s")
+@click.option(
+    "--project",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder with mkdocs.yml and site_src/ [default: the nearest one upwards].",
+)
+@click.pass_context
+def main(ctx: click.Context, project: Path | None) -> None:
+    """Evaluate single-cell models offline and publish the results as a static site."""
+    ctx.obj = project
+
+
+def _release_option(*, required: bool) -> Callable[[Command], Command]:
+    def check(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+        import re
+
+        if value is not None and not re.match(RELEASE, value):
+            raise click.BadParameter(f'expected lower-case words joined by "." or "-", found "{value}"')
+        return value
+
+    text = "Name of the release, a folder in results/."
+    return click.option("--release", required=required, callback=check, metavar="R", help=text)
+
+
+def _filters(command: Command) -> Command:
+    for name, what in (("task", "ID"), ("dataset", "ID"), ("model", "ID|CARD.md")):
+        text = f"Only this {name}; may be repeated."
+        if name == "model":
+            text += " A path to a card tries a model that is not in the project."
+        command = click.option(f"--{name}", f"{name}s", multiple=True, metavar=what, help=text)(command)
+    return command
+
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+
+
+@main.command()
+@_json_option
+@click.pass_obj
+def validate(start: Path | None, /, as_json: bool) -> None:
+    """Check all cards: every problem as FILE:LINE: key: what is wrong."""
+    from cellgauge.cards.problems import CardProblems
+    from cellgauge.cards.project import FOLDERS, find_project, load_cards
+
+    project = find_project(start)
+    problems = []
+    counts: dict[str, int] = {}
+    try:
+        cards = load_cards(project)
+        counts = {kind: len(getattr(cards, kind)) for kind in FOLDERS}
+    except CardProblems as error:
+        problems = error.problems
+    if as_json:
+        _print_json({"cards": counts, "problems": [vars(problem) for problem in problems]})
+    elif problems:
+        click.echo("\n".join(map(str, problems)), err=True)
+        click.echo(f"{len(problems)} problem{'s' * (len(problems) != 1)}.", err=True)
+    else:
+        click.echo("All cards are valid: " + ", ".join(f"{count} {kind}" for kind, count in counts.items()) + ".")
+    raise SystemExit(1 if problems else 0)
+
+
+@main.command()
+@_release_option(required=True)
+@_filters
+@_json_option
+@click.pass_obj
+def plan(start: Path | None, /, release: str, as_json: bool, **chosen: tuple[str, ...]) -> None:
+    """Show the matrix: what will run, what is done, what never will and why."""
+    from cellgauge.runner.plan import make_plan, save_plan, state_of
+    from cellgauge.runner.status import pair_name
+
+    project, cards, filters = _open(start, **chosen)
+    made = make_plan(project, cards, release, filters)
+    save_plan(project, cards, made, rehearsal=_is_rehearsal(release))
+    rows = []
+    for pair in made.pairs:
+        state, reason = state_of(project.release(release), pair) if pair.status == "to_run" else ("never", pair.reason)
+        rows.append({**pair.model_dump(), "state": state, "reason": reason})
+    if as_json:
+        _print_json({"release": release, "pairs": rows})
+        return
+    for row in rows:
+        if row["state"] != "never":
+            state = "will run" if row["state"] == "missing" else row["state"]
+            click.echo(f"{pair_name(row)}: {state}{': ' + row['reason'] if row['reason'] else ''}")
+    never = Counter(f"{row['status']}: {row['reason']}" for row in rows if row["state"] == "never")
+    for why, count in never.items():
+        click.echo(f"{count} pair{'s' * (count != 1)}: {why}")
+    click.echo(_counted(Counter(str(row["state"]) for row in rows), {"missing": "to run", "never": "not to be run"}))
+
+
+@main.command()
+@_release_option(required=True)
+@_filters
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Worker processes [default: one a core].")
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60,
+    show_default=True,
+    metavar="MINUTES",
+    help="Stop a single embedding or evaluation after this long.",
+)
+@click.option("--again", is_flag=True, help="Compute also what is done, embeddings included.")
+@click.option("--retry", multiple=True, metavar="STATUS", help="Try empties of this status again; may be repeated.")
+@_json_option
+@click.pass_obj
+def run(
+    start: Path | None,
+    /,
+    release: str,
+    jobs: int | None,
+    time_limit: float,
+    again: bool,
+    retry: tuple[str, ...],
+    as_json: bool,
+    **chosen: tuple[str, ...],
+) -> None:
+    """Evaluate what is missing. Resumes where it stopped; safe to kill."""
+    from cellgauge.results.schema import EXPLANATION
+    from cellgauge.runner.plan import make_plan, pairs_to_run, save_plan
+
+    for status in retry:
+        if status not in EXPLANATION or status == "done":
+            known = ", ".join(one for one in EXPLANATION if one != "done")
+            raise click.BadParameter(f'unknown status "{status}"; known: {known}', param_hint="--retry")
+    project, cards, filters = _open(start, **chosen)
+    made = make_plan(project, cards, release, filters)
+    save_plan(project, cards, made, rehearsal=_is_rehearsal(release))
+    pairs = pairs_to_run(project.release(release), made, filters, again=again, retry=retry)
+    if not pairs:
+        if as_json:
+            _print_json({"release": release, "computed": {}})
+        else:
+            click.echo(f"Nothing to do: release {release} is up to date.")
+        return
+    from cellgauge.runner.execute import execute
+    from cellgauge.runner.progress import progress
+    from cellgauge.runner.steps import Context
+    from cellgauge.runner.workers import LocalWorkers
+
+    context = Context(project, cards, release, again)
+    workers = LocalWorkers(min(jobs or os.cpu_count() or 1, len(pairs)), time_limit * 60)
+    try:
+        with progress(len(pairs), quiet=as_json) as report, workers:
+            ended = execute(context, pairs, workers, report)
+    except KeyboardInterrupt:
+        fail("Stopped. What had finished is kept; run the same command to go on.")
+    if as_json:
+        _print_json({"release": release, "computed": dict(ended)})
+    else:
+        click.echo(f"Release {release}: {_counted(ended)}")
+    bad = sum(count for status, count in ended.items() if status not in ("done", "already done"))
+    if bad:
+        fail(f"{bad} evaluation{'s' * (bad != 1)} gave no scores; see: cellgauge status --release {release}")
+
+
+@main.command()
+@_release_option(required=True)
+@_json_option
+@click.pass_obj
+def status(start: Path | None, /, release: str, as_json: bool) -> None:
+    """Count results by status, and say what is missing and why."""
+    from cellgauge.cards.project import find_project
+    from cellgauge.runner.status import release_status
+
+    found = release_status(find_project(start), release)
+    if as_json:
+        _print_json(found.as_dict())
+        return
+    for line in found.lines():
+        click.echo(line)
+
+
+@main.command()
+@_release_option(required=False)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where the site goes [default: site/].")
+@click.pass_obj
+def build(start: Path | None, /, release: str | None, out: Path | None) -> None:
+    """Build the site of a release [default: the newest]."""
+    from cellgauge.cards.project import find_project
+    from cellgauge.report.build import build_site
+
+    project = find_project(start)
+    site = build_site(project, release, out or project.work / "site", say=click.echo)
+    click.echo(f"The site is in {_shown(site)}. Look at it with: cellgauge serve")
+
+
+@main.command()
+@_release_option(required=False)
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where the site lies [default: site/].")
+@click.pass_obj
+def serve(start: Path | None, /, release: str | None, port: int, out: Path | None) -> None:
+    """Serve the site on this machine, and build it again whenever a source changes."""
+    from cellgauge.cards.project import find_project
+    from cellgauge.report.serve import serve as serve_site
+
+    project = find_project(start)
+    serve_site(project, release, out or project.work / "site", port, say=click.echo)
+
+
+def _open(
+    start: Path | None, models: tuple[str, ...], datasets: tuple[str, ...], tasks: tuple[str, ...]
+) -> tuple[Project, Cards, Filters]:
+    """Find the project, read its cards, and turn filters into ids; a path to a model card adds that card."""
+    from cellgauge.cards.project import find_project, load_cards
+    from cellgauge.runner.plan import Filters
+
+    paths = [Path(model) for model in models if model.endswith(".md")]
+    for path in paths:
+        if not path.is_file():
+            raise click.BadParameter(f"no card at {path}", param_hint="--model")
+    project = find_project(start)
+    cards = load_cards(project, extra_models=[path.resolve() for path in paths])
+    ids = [Path(model).stem if model.endswith(".md") else model for model in models]
+    return project, cards, Filters(ids, list(datasets), list(tasks))
+
+
+def _is_rehearsal(release: str) -> bool:
+    """Whether a release is made to try things, not to be cited: any whose name is not a date."""
+    return not release[:1].isdigit()
+
+
+def _counted(counts: Counter[str], words: dict[str, str] | None = None) -> str:
+    parts = [f"{count} {(words or {}).get(name, name.replace('_', ' '))}" for name, count in counts.most_common()]
+    return ", ".join(parts) + "."
+
+
+def _shown(path: Path) -> str:
+    """Return a path as seen from here, where that is shorter."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,0 +1,1 @@
+"""Obtaining a dataset, and checking it before anything is computed."""

@@ -1,0 +1,1 @@
+"""Obtaining what a model makes of a dataset."""

@@ -1,0 +1,1 @@
+"""Planning and executing evaluations: cards in, result files out."""

@@ -1,0 +1,214 @@
+"""The matrix of a release, decided before any compute."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from cellgauge.cards.canonical import digest
+from cellgauge.cards.dataset import DatasetCard
+from cellgauge.cards.function import code_digest
+from cellgauge.cards.model import FunctionModel, ModelCard, PlannedModel
+from cellgauge.cards.problems import UserError
+from cellgauge.cards.project import Cards, Project
+from cellgauge.cards.task import TaskCard
+from cellgauge.results.schema import Empty, Pair, Plan, Release
+from cellgauge.results.store import (
+    BrokenResult,
+    read_plan,
+    read_release,
+    read_result,
+    result_path,
+    write_plan,
+    write_release,
+)
+
+State = Literal["done", "empty", "outdated", "broken", "missing"]
+"""What the store holds for a planned pair: scores, a reason, something older, something unreadable, nothing."""
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which part of the matrix is meant; an empty list means all."""
+
+    models: list[str] = field(default_factory=list)
+    datasets: list[str] = field(default_factory=list)
+    tasks: list[str] = field(default_factory=list)
+
+
+def make_plan(project: Project, cards: Cards, release: str, filters: Filters) -> Plan:
+    """Decide every pair that the filters select; keep earlier decisions on all others.
+
+    Raises
+    ------
+    UserError
+        For an id that no card has.
+    """
+    models = cards.select("models", filters.models)
+    datasets = cards.select("datasets", filters.datasets)
+    tasks = cards.select("tasks", filters.tasks)
+    chosen = {(task, dataset, model) for task in tasks for dataset in datasets for model in models}
+    folder = project.release(release)
+    if (folder / "plan.json").is_file():
+        chosen |= {
+            (pair.task, pair.dataset, pair.model)
+            for pair in read_plan(folder).pairs
+            if pair.task in cards.tasks and pair.dataset in cards.datasets and pair.model in cards.models
+        }
+    pairs = []
+    for task_id, dataset_id, model_id in sorted(chosen):
+        task, dataset, model = cards.tasks[task_id], cards.datasets[dataset_id], cards.models[model_id]
+        verdict = decide(task, dataset, model)
+        pairs.append(
+            Pair(
+                task=task_id,
+                dataset=dataset_id,
+                model=model_id,
+                key=evaluation_key(project, cards, task, dataset, model),
+                status=verdict[0] if verdict else "to_run",
+                reason=verdict[1] if verdict else None,
+            )
+        )
+    return Plan(release=release, pairs=pairs)
+
+
+def save_plan(project: Project, cards: Cards, plan: Plan, *, rehearsal: bool) -> None:
+    """Write ``plan.json``, and ``release.yaml`` when the release is new; untouched when nothing changed."""
+    folder = project.release(plan.release)
+    if not (folder / "release.yaml").is_file():
+        write_release(
+            folder,
+            Release(
+                release=plan.release,
+                title=f"Release {plan.release}",
+                kind="measured",
+                rehearsal=rehearsal,
+                protocol=protocol_digest(cards),
+                protocol_date=dt.datetime.now(dt.UTC).date(),
+            ),
+        )
+    read_release(folder)
+    if not (folder / "plan.json").is_file() or read_plan(folder) != plan:
+        write_plan(folder, plan)
+
+
+def protocol_digest(cards: Cards) -> str:
+    """Return the digest of everything that task and metric cards say about how a score is made."""
+    return digest(
+        {
+            "tasks": [task.compute_fields() for task in cards.tasks.values()],
+            "metrics": [metric.compute_fields() for metric in cards.metrics.values()],
+        }
+    )
+
+
+def evaluation_key(project: Project, cards: Cards, task: TaskCard, dataset: DatasetCard, model: ModelCard) -> str:
+    """Return the digest of all that a result follows from: what has this key is done."""
+    code = ""
+    if isinstance(model.obtain, FunctionModel):
+        code = code_digest(model.obtain.function, project.source / model.path)
+    return digest(
+        {
+            "task": task.compute_fields(),
+            "metrics": [cards.metrics[one].compute_fields() for one in sorted({ref.metric for ref in task.scores})],
+            "dataset": dataset.compute_fields(),
+            "model": model.compute_fields(),
+            "code": code,
+        }
+    )
+
+
+def decide(task: TaskCard, dataset: DatasetCard, model: ModelCard) -> tuple[Empty, str] | None:
+    """Return why a pair will not run, or ``None`` when it will."""
+    values = dataset.matrix.values
+    absent = [role for role in task.requires if role not in dataset.columns]
+    if absent:
+        return "not_applicable", f"{task.name} needs a {_and(absent)} column and {dataset.name} has none"
+    if model.output != task.input:
+        return "not_applicable", f"{task.name} needs {_a(task.input)} and {model.name} delivers {_a(model.output)}"
+    withheld = [role for role in model.input.given if role not in dataset.columns]
+    if withheld:
+        return "not_applicable", f"{model.name} must be given a {_and(withheld)} column and {dataset.name} has none"
+    if values not in model.input.values:
+        takes = " or ".join(model.input.values)
+        return "not_applicable", f"{model.name} takes {takes}; {dataset.name} has {values} values"
+    if model.input.non_negative and values in ("scaled", "continuous"):
+        return "not_applicable", f"{model.name} takes no negative values; {dataset.name} has {values} ones"
+    taxa = model.input.taxa
+    foreign = [organism.name for organism in dataset.organisms if taxa is not None and organism.taxon not in taxa]
+    if foreign:
+        return "not_applicable", f"{model.name} cannot embed {_and(foreign)}"
+    if any(one.dataset == dataset.id and one.leakage_class == "red" for one in model.leakage):
+        return "declined_leakage", f"{model.name} was trained on the labels of {dataset.name}"
+    if task.implementation is None:
+        return "not_run", f"{task.name} is planned: its protocol is published and cannot be run yet"
+    if isinstance(model.obtain, PlannedModel):
+        return "not_run", model.obtain.reason
+    return None
+
+
+def state_of(folder: Path, pair: Pair) -> tuple[State, str | None]:
+    """Return what the store holds for a pair, and the reason of an empty or of an unreadable file."""
+    path = result_path(folder, pair.task, pair.dataset, pair.model)
+    if not path.is_file():
+        return "missing", None
+    try:
+        result = read_result(path)
+    except BrokenResult as error:
+        return "broken", str(error)
+    if result.key != pair.key:
+        return "outdated", "a card or the data changed since"
+    if result.status == "done":
+        replicates = path.with_name(result.replicates.file) if result.replicates else None
+        if replicates is None or not replicates.is_file():
+            return "broken", f"{replicates}: is missing"
+        return "done", None
+    return "empty", f"{result.status}: {result.reason}"
+
+
+def pairs_to_run(
+    folder: Path, plan: Plan, filters: Filters, *, again: bool = False, retry: Collection[str] = ()
+) -> list[Pair]:
+    """Return the selected pairs that have to be computed.
+
+    Parameters
+    ----------
+    again
+        Also those that are done.
+    retry
+        Statuses of empties to try again, such as ``timeout``.
+
+    Raises
+    ------
+    UserError
+        When two filters exclude each other, so that nothing is selected.
+    """
+    selected = [
+        pair
+        for pair in plan.pairs
+        if (not filters.models or pair.model in filters.models)
+        and (not filters.datasets or pair.dataset in filters.datasets)
+        and (not filters.tasks or pair.task in filters.tasks)
+    ]
+    if not selected:
+        raise UserError(f"release {plan.release}: the filters select nothing")
+    chosen = []
+    for pair in selected:
+        if pair.status != "to_run":
+            continue
+        state, reason = state_of(folder, pair)
+        retried = state == "empty" and (reason or "").split(":")[0] in retry
+        if again or retried or state in ("missing", "outdated", "broken"):
+            chosen.append(pair)
+    return chosen
+
+
+def _a(word: str) -> str:
+    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
+
+
+def _and(words: Collection[str]) -> str:
+    return " and ".join(words)

@@ -1,0 +1,77 @@
+"""What a release has, and what it lacks and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cellgauge.cards.project import Project
+from cellgauge.results.schema import EXPLANATION
+from cellgauge.results.store import read_plan, read_result, result_path
+from cellgauge.runner.plan import state_of
+
+
+@dataclass(frozen=True)
+class ReleaseStatus:
+    """Counts, time spent, and the pairs without scores."""
+
+    release: str
+    counts: dict[str, int]
+    """Status → number of pairs; ``not_run`` includes what nobody has attempted."""
+    evaluation_s: float
+    embedding_s: float
+    without_scores: list[dict[str, str]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return vars(self)
+
+    def lines(self) -> list[str]:
+        """Return what a person reads."""
+        out = [f"Release {self.release}: {sum(self.counts.values())} planned evaluations"]
+        out += [f"  {count:5d}  {name}: {EXPLANATION[name]}" for name, count in self.counts.items()]
+        out.append(f"  time of the evaluations {self.evaluation_s:.1f} s; of their embeddings {self.embedding_s:.1f} s")
+        grouped: dict[str, list[dict[str, str]]] = {}
+        for row in self.without_scores:
+            grouped.setdefault(f"{row['status']}: {row['reason']}", []).append(row)
+        for why, rows in grouped.items():
+            out.append(f"{pair_name(rows[0])}: {why}" if len(rows) == 1 else f"{len(rows)} pairs: {why}")
+        return out
+
+
+def release_status(project: Project, release: str) -> ReleaseStatus:
+    """Compare a release's plan with its result files.
+
+    Raises
+    ------
+    UserError
+        When the release has no plan.
+    """
+    folder = project.release(release)
+    counts: Counter[str] = Counter()
+    evaluation_s, embeddings, without = 0.0, {}, []
+    for pair in read_plan(folder).pairs:
+        found: str = pair.status
+        reason = pair.reason
+        if pair.status == "to_run":
+            state, state_reason = state_of(folder, pair)
+            if state in ("done", "empty"):
+                result = read_result(result_path(folder, pair.task, pair.dataset, pair.model))
+                found, reason = result.status, result.reason
+                if result.resources is not None:
+                    evaluation_s += result.resources.evaluation_wall_s or 0
+                    embeddings[pair.dataset, pair.model] = result.resources.embedding_wall_s or 0
+            else:
+                found, reason = "not_run", state_reason or "waits to be run"
+        counts[found] += 1
+        if found != "done":
+            row = {"task": pair.task, "dataset": pair.dataset, "model": pair.model}
+            without.append({**row, "status": found, "reason": reason or ""})
+    return ReleaseStatus(release, dict(counts.most_common()), evaluation_s, sum(embeddings.values()), without)
+
+
+def pair_name(row: Mapping[str, str]) -> str:
+    """Return a pair as people write it: ``task × dataset × model``."""
+    return f"{row['task']} × {row['dataset']} × {row['model']}"

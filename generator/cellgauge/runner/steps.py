@@ -1,0 +1,234 @@
+"""The steps that run in worker processes: check a dataset, embed it, evaluate the embeddings.
+
+Each step looks first whether its outcome is there already, works under a lock on that outcome, writes
+it atomically, and returns only a small acknowledgement. A step that is killed leaves no half-written
+outcome behind, and the run that comes after it takes up where it stopped.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from cellgauge.cards.dataset import DatasetCard
+from cellgauge.cards.function import code_digest, load_function
+from cellgauge.cards.metric import Range
+from cellgauge.cards.model import FunctionModel, ModelCard
+from cellgauge.cards.project import Cards, Project
+from cellgauge.cards.task import TaskCard
+from cellgauge.data.dataset import Dataset, load_dataset
+from cellgauge.models.cache import Cost, EmbeddingCache, Entry, cache_folder, embedding_key
+from cellgauge.models.embedding import accept_embedding
+from cellgauge.results.schema import Interval, Pair, Resources, Score
+from cellgauge.results.store import describe_replicates, encode_replicates, seal, write_result
+from cellgauge.runner.cost import measured
+from cellgauge.runner.environment import environment
+from cellgauge.runner.failures import StepError, explained
+from cellgauge.runner.plan import state_of
+from cellgauge.runner.record import common_fields
+from cellgauge.stats.resampling import percentile_interval
+from cellgauge.tasks.contract import Prepare
+from cellgauge.tasks.evaluate import Evaluation, evaluate
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every step of a run needs to know. Small, since it travels with each job."""
+
+    project: Project
+    cards: Cards
+    release: str
+    again: bool
+
+    @property
+    def folder(self) -> Path:
+        """The release's folder."""
+        return self.project.release(self.release)
+
+
+@explained("loading the dataset")
+def check_dataset(context: Context, dataset_id: str) -> int:
+    """Obtain and check a dataset; return its number of cells."""
+    return _dataset(context.cards.datasets[dataset_id], context.project.source).n_cells
+
+
+@explained("embedding")
+def embed(context: Context, dataset_id: str, model_id: str, seeds: tuple[int, ...]) -> int:
+    """Make sure that the embeddings for all ``seeds`` are in the cache; return how many had to be made."""
+    model, dataset = context.cards.models[model_id], context.cards.datasets[dataset_id]
+    card_path = context.project.source / model.path
+    made = 0
+    for seed in seeds if model.seeded else seeds[:1]:
+        key = _embedding_key(context, model, dataset, seed)
+        with _lock(key):
+            cache = EmbeddingCache(cache_folder())
+            if not context.again and cache.read(key) is not None:
+                continue
+            loaded = _dataset(dataset, context.project.source)
+            with measured() as meter:
+                output = _call(model, card_path, loaded, seed)
+                embedding = accept_embedding(output, loaded.cell_ids)
+            assert meter.cost is not None  # noqa: S101 (the block has ended)
+            cache.write(key, embedding, meter.cost)
+            made += 1
+    return made
+
+
+@explained("scoring")
+def score(context: Context, pair: Pair) -> str:
+    """Evaluate one pair from cached embeddings and write its result; return "done" or "already done"."""
+    task, dataset = context.cards.tasks[pair.task], context.cards.datasets[pair.dataset]
+    model = context.cards.models[pair.model]
+    with _lock(f"{context.folder.resolve()}/{pair.task}/{pair.dataset}/{pair.model}"):
+        if not context.again and state_of(context.folder, pair)[0] == "done":
+            return "already done"
+        started = dt.datetime.now(dt.UTC)
+        embeddings, entries = _read_embeddings(context, model, dataset, task.protocol.seeds)
+        loaded = _dataset(dataset, context.project.source)
+        assert task.implementation is not None  # noqa: S101 (the plan keeps planned tasks out)
+        prepare: Prepare = load_function(task.implementation, context.project.source / task.path)
+        with measured() as meter:
+            evaluation = evaluate(task, prepare, embeddings, loaded.columns, loaded.digest)
+        assert meter.cost is not None  # noqa: S101
+        replicates = encode_replicates(evaluation.replicates)
+        result = seal(
+            {
+                **common_fields(context.cards, context.release, pair),
+                "status": "done",
+                "reason": None,
+                "scores": _scores(context.cards, task, evaluation),
+                "replicates": describe_replicates(
+                    replicates, pair.model, evaluation.replicates.shape, evaluation.stream
+                ),
+                "details": evaluation.details,
+                "environment": environment(),
+                "resources": _resources(entries, meter.cost),
+                "started_at": started,
+                "finished_at": dt.datetime.now(dt.UTC),
+            }
+        )
+        write_result(context.folder, result, replicates)
+        return "done"
+
+
+def write_empty(context: Context, pair: Pair, failure: StepError, started: dt.datetime) -> None:
+    """Record why an attempted evaluation has no scores."""
+    with _lock(f"{context.folder.resolve()}/{pair.task}/{pair.dataset}/{pair.model}"):
+        result = seal(
+            {
+                **common_fields(context.cards, context.release, pair),
+                "status": failure.status,
+                "reason": failure.reason,
+                "log": failure.log,
+                "scores": [],
+                "replicates": None,
+                "details": {},
+                "environment": environment(),
+                "resources": None,
+                "started_at": started,
+                "finished_at": dt.datetime.now(dt.UTC),
+            }
+        )
+        write_result(context.folder, result, None)
+
+
+@lru_cache(maxsize=1)
+def _loaded(card_json: str, source: Path) -> Dataset:
+    return load_dataset(DatasetCard.model_validate_json(card_json), source)
+
+
+def _dataset(card: DatasetCard, source: Path) -> Dataset:
+    """Load a dataset, or return the one this worker loaded last."""
+    return _loaded(card.model_dump_json(), source)
+
+
+def _call(model: ModelCard, card_path: Path, dataset: Dataset, seed: int) -> Any:
+    assert isinstance(model.obtain, FunctionModel)  # noqa: S101 (the plan keeps other kinds out)
+    function = load_function(model.obtain.function, card_path)
+    return function(dataset.for_model(model.input.given), seed=seed, **model.obtain.params)
+
+
+def _embedding_key(context: Context, model: ModelCard, dataset: DatasetCard, seed: int) -> str:
+    assert isinstance(model.obtain, FunctionModel)  # noqa: S101
+    code = code_digest(model.obtain.function, context.project.source / model.path)
+    return embedding_key(model, dataset, seed, code)
+
+
+def _read_embeddings(
+    context: Context, model: ModelCard, dataset: DatasetCard, seeds: list[int]
+) -> tuple[dict[int, NDArray[np.float32]], list[Entry]]:
+    """Return the embedding for each seed (one and the same array for a model without seeds) and their entries."""
+    cache = EmbeddingCache(cache_folder())
+    by_key: dict[str, tuple[NDArray[np.float32], Entry]] = {}
+    embeddings = {}
+    for seed in seeds:
+        key = _embedding_key(context, model, dataset, seed)
+        if key not in by_key:
+            found = cache.read(key)
+            if found is None:
+                raise StepError("failed", "the embedding vanished from the cache while the run went on; run again")
+            by_key[key] = found
+        embeddings[seed] = by_key[key][0]
+    return embeddings, [entry for _, entry in by_key.values()]
+
+
+def _scores(cards: Cards, task: TaskCard, evaluation: Evaluation) -> list[Score]:
+    level = task.protocol.level
+    method = (
+        f"centred percentile bootstrap of {task.unit}s within {evaluation.within}, "
+        f"{task.protocol.replicates:,} replicates over {len(task.protocol.seeds)} seeds; "
+        "conditional on the fitted model"
+    )
+    scores = []
+    for ref, by_seed, replicates in zip(task.scores, evaluation.by_seed, evaluation.replicates, strict=True):
+        metric = cards.metrics[ref.metric]
+        low, high = _within(metric.range, *percentile_interval(replicates, level))
+        scores.append(
+            Score(
+                metric=ref.metric,
+                view=ref.view,
+                version=metric.version,
+                direction=metric.direction,
+                value=float(by_seed.mean()),
+                by_seed=by_seed.tolist(),
+                interval=Interval(low=low, high=high, level=level, method=method),
+                n_units=evaluation.n_units,
+                unit=task.unit,
+            )
+        )
+    return scores
+
+
+def _within(bounds: Range, low: float, high: float) -> tuple[float, float]:
+    """Cut an interval to what the metric can be: centring may have moved its end beyond."""
+    return (
+        low if bounds.min is None else max(low, bounds.min),
+        high if bounds.max is None else min(high, bounds.max),
+    )
+
+
+def _resources(entries: list[Entry], evaluating: Cost) -> Resources:
+    costs = [entry.cost for entry in entries]
+    peaks = [cost.peak_memory_mb for cost in [*costs, evaluating] if cost.peak_memory_mb is not None]
+    return Resources(
+        embedding_wall_s=round(sum(cost.wall_s for cost in costs), 4),
+        evaluation_wall_s=evaluating.wall_s,
+        cpu_s=round(sum(cost.cpu_s for cost in [*costs, evaluating]), 4),
+        peak_memory_mb=max(peaks) if peaks else None,
+        memory_method=evaluating.memory_method,
+    )
+
+
+def _lock(name: str) -> FileLock:
+    """Return a lock on an outcome. The system releases it when its holder dies."""
+    folder = cache_folder() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.lock")

@@ -1,0 +1,102 @@
+"""The one seam through which work is handed out: submit, then take what completes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from types import TracebackType
+from typing import Any, Protocol
+
+_THREAD_COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def use_one_thread() -> None:
+    """Give this worker one thread, before numerical libraries are imported.
+
+    Workers share the cores, and sums then do not depend on how many there are.
+    """
+    os.environ.update(dict.fromkeys(_THREAD_COUNTS, "1"))
+
+
+def call_packed(packed: bytes) -> Any:
+    """Unpack and call a function in a worker.
+
+    Unpacking imports the function's module; were it left to the pool, a module that cannot be imported
+    would lose the job without a word and the run would wait for ever.
+    """
+    function, arguments = pickle.loads(packed)  # noqa: S301 (made by submit, on this machine)
+    return function(*arguments)
+
+
+class Workers(Protocol):
+    """Something that runs functions elsewhere. A future fails when its function raises, dies or takes too long."""
+
+    time_limit: float | None
+    """Seconds after which a job is killed; ``None``: never."""
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Hand out one call. Function, arguments and return value must pickle."""
+
+    def as_completed(self) -> Iterator[Future[Any]]:
+        """Yield futures as they complete, also those that are submitted while this is being read."""
+
+    def __enter__(self) -> Workers: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class LocalWorkers:
+    """Worker processes on this machine. One that dies takes only its own job with it.
+
+    Parameters
+    ----------
+    jobs
+        How many processes.
+    time_limit
+        Seconds after which a job is killed; ``None``: never.
+    """
+
+    def __init__(self, jobs: int, time_limit: float | None = None) -> None:
+        self.time_limit = time_limit
+        self._jobs = jobs
+        self._pending: set[Future[Any]] = set()
+
+    def __enter__(self) -> LocalWorkers:
+        from pebble import ProcessPool
+
+        # Spawned, not forked: libraries with threads of their own do not survive a fork.
+        self._pool: Any = ProcessPool(
+            max_workers=self._jobs,
+            context=multiprocessing.get_context("spawn"),
+            initializer=use_one_thread,
+        )
+        return self
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Queue one call."""
+        packed = pickle.dumps((function, arguments))
+        future: Future[Any] = self._pool.schedule(call_packed, args=(packed,), timeout=self.time_limit)
+        self._pending.add(future)
+        return future
+
+    def as_completed(self) -> Iterator[Future[Any]]:
+        """Yield futures as they complete until none is pending."""
+        while self._pending:
+            done, _ = wait(self._pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._pending.discard(future)
+                yield future
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._pool.close()
+        else:
+            self._pool.stop()
+        self._pool.join()

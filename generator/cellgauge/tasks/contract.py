@@ -1,0 +1,58 @@
+"""What a task is given, and what it must return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from cellgauge.cards.base import Column, Scalar
+from cellgauge.cards.problems import UserError
+
+Columns = Mapping[Column, NDArray[np.str_]]
+Params = Mapping[str, Scalar]
+Weights = NDArray[np.float32]
+"""(n_replicates × n_units): how often each unit counts. All ones gives the point value."""
+ScoresOf = Callable[[Weights], Mapping[str, NDArray[np.float64]]]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What one seed gave: fitted once, scored under any weights.
+
+    Scoring never fits again: clusters, neighbours and out-of-fold predictions are reused, so intervals
+    are conditional on the fitted model. Point values and replicates come from the same function.
+    """
+
+    strata: NDArray[Any]
+    """(n_units,) resampling keeps the number of units of each stratum."""
+    within: str
+    """What a stratum is, in the words of the page: "label", "fold and label"."""
+    scores: ScoresOf
+    """Weights → score key (``metric`` or ``metric@view``) → (n_replicates,)."""
+    details: dict[str, JsonValue] = field(default_factory=dict)
+
+
+Prepare = Callable[[NDArray[np.float32], Columns, Params], Callable[[int], Fit]]
+
+
+class UnscorableError(UserError):
+    """A dataset on which the task has no meaning, such as one with a single class large enough to score."""
+
+
+def number(params: Params, name: str) -> int:
+    """Return a whole-number parameter of the protocol.
+
+    Raises
+    ------
+    UserError
+        When the card lacks it or gives something else.
+    """
+    value = params.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise UserError(f"protocol.params.{name}: expected an integer, found {value!r}")
+    return value

@@ -1,0 +1,169 @@
+"""The command line as scripts rely on it: exit codes, JSON on standard output, messages."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def cellgauge(*arguments: str, folder: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cellgauge", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the project's own cards."""
+    import shutil
+
+    for kind in ("models", "datasets", "tasks", "metrics"):
+        shutil.copytree(REPOSITORY / "site_src" / kind, tmp_path / "site_src" / kind)
+    (tmp_path / "mkdocs.yml").write_text("site_name: test\n")
+    return tmp_path
+
+
+def test_the_projects_own_cards_are_valid() -> None:
+    done = cellgauge("validate")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("All cards are valid: ")
+
+
+def test_a_project_is_found_from_below(project: Path) -> None:
+    assert cellgauge("validate", folder=project / "site_src/models").returncode == 0
+
+
+def test_no_project_is_said_so(tmp_path: Path) -> None:
+    done = cellgauge("--project", str(tmp_path), "validate")
+    assert done.returncode == 1
+    assert "no cellgauge project" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_problems_end_with_1_and_are_listed(project: Path) -> None:
+    card = project / "site_src/models/pca.md"
+    card.write_text(card.read_text().replace("embedding_dim: 50", "embedding_dim: many\nnmae: PCA"))
+    done = cellgauge("validate", folder=project)
+    line = card.read_text().splitlines().index("embedding_dim: many") + 1
+    assert done.returncode == 1
+    assert f'site_src/models/pca.md:{line}: embedding_dim: expected an integer, found "many"' in done.stderr
+    assert f'site_src/models/pca.md:{line + 1}: nmae: is not a known key; did you mean "name"?' in done.stderr
+    report = json.loads(cellgauge("validate", "--json", folder=project).stdout)
+    assert [problem["line"] for problem in report["problems"]] == [line, line + 1]
+
+
+def test_a_plan_in_json_decides_every_pair(project: Path) -> None:
+    done = cellgauge("plan", "--release", "try", "--json", folder=project)
+    assert done.returncode == 0, done.stderr
+    pairs = {(p["task"], p["dataset"], p["model"]): p for p in json.loads(done.stdout)["pairs"]}
+    counts = [len(list((project / "site_src" / kind).glob("*.md"))) for kind in ("tasks", "datasets", "models")]
+    assert len(pairs) == counts[0] * counts[1] * counts[2]
+    assert pairs["clustering", "pbmc68k-reduced", "pca"]["state"] == "missing"
+    never = pairs["batch-integration", "pbmc68k-reduced", "pca"]
+    assert (never["state"], never["status"]) == ("never", "not_applicable")
+    assert never["reason"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["plan"], 2, "Missing option '--release'"),
+        (["plan", "--release", "../x"], 2, 'found "../x"'),
+        (["plan", "--release", "r", "--model", "pcaa"], 1, 'unknown model "pcaa"; did you mean "pca"?'),
+        (["run", "--release", "r", "--dataset", "pbmc"], 1, 'unknown dataset "pbmc"'),
+        (["run", "--release", "r", "--model", "no/such.md"], 2, "no card at no/such.md"),
+        (["run", "--release", "r", "--retry", "bad"], 2, 'unknown status "bad"'),
+        (["run", "--release", "r", "--jobs", "0"], 2, "--jobs"),
+        (["status", "--release", "none"], 1, "there is no plan"),
+        (["nothing"], 2, "No such command"),
+    ],
+)
+def test_wrong_usage_and_problems_have_their_own_codes(
+    project: Path, arguments: list[str], code: int, said: str
+) -> None:
+    done = cellgauge(*arguments, folder=project)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+CARD = """---
+name: Mine
+summary: A model that is being tried.
+version: 1
+role: model
+obtain: {kind: function, function: "mine.py:embed"}
+output: embedding
+fit: none
+pretrained: false
+seeded: false
+input: {values: [counts, log-normalised]}
+---
+"""
+
+
+def test_a_model_outside_the_project_is_tried_on_real_data(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("mine")
+    (folder / "mine.md").write_text(CARD)
+    (folder / "mine.py").write_text("def embed(adata, *, seed):\n    return adata.X.toarray()[:, :20]\n")
+    command = ["run", "--release", "try", "--task", "embedding", "--task", "clustering", "--jobs", "2"]
+    command += ["--dataset", "pbmc68k-reduced", "--model", str(folder / "mine.md"), "--model", "random"]
+    done = cellgauge(*command, folder=project)
+    assert done.returncode == 0, done.stderr
+    assert "Release try: 4 done." in done.stdout
+    assert "\x1b" not in done.stdout
+    results = sorted(
+        path.relative_to(project / "results/try").as_posix() for path in project.glob("results/try/*/*/*.json")
+    )
+    assert results == [f"{t}/pbmc68k-reduced/{m}.json" for t in ("clustering", "embedding") for m in ("mine", "random")]
+    again = cellgauge(*command, folder=project)
+    assert again.stdout == "Nothing to do: release try is up to date.\n"
+    status = json.loads(cellgauge("status", "--release", "try", "--json", folder=project).stdout)
+    assert status["counts"] == {"done": 4}
+
+
+@pytest.mark.kill
+@pytest.mark.slow
+def test_a_killed_run_loses_nothing_and_goes_on(project: Path) -> None:
+    import os
+    import signal
+    import time
+
+    command = [sys.executable, "-m", "cellgauge", "run", "--release", "try", "--task", "embedding", "--jobs", "2"]
+    started = subprocess.Popen(command, cwd=project, stdout=subprocess.DEVNULL, start_new_session=True)
+    results = project / "results/try/embedding/pbmc68k-reduced"
+    deadline = time.monotonic() + 120
+    while not list(results.glob("*.json")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(started.pid, signal.SIGKILL)
+    started.wait()
+    before = {path: path.stat().st_mtime_ns for path in results.glob("*.json")}
+    assert before
+    done = cellgauge("run", "--release", "try", "--task", "embedding", "--jobs", "2", folder=project)
+    assert done.returncode == 0, done.stderr
+    after = {path: path.stat().st_mtime_ns for path in results.glob("*.json")}
+    assert len(after) == 6
+    assert all(after[path] == changed for path, changed in before.items())
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_compute_each_pair_once(project: Path) -> None:
+    command = [sys.executable, "-m", "cellgauge", "run", "--release", "try", "--task", "embedding", "--jobs", "1"]
+    command += ["--model", "pca", "--model", "random"]
+    runs = [subprocess.Popen([*command, "--json"], cwd=project, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    counts = [json.loads(run.communicate(timeout=200)[0])["computed"] for run in runs]
+    assert sum(count.get("done", 0) for count in counts) == 2
+    assert sum(count.get("already done", 0) for count in counts) in (0, 1, 2)

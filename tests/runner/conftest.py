@@ -1,0 +1,178 @@
+"""A small project with the real task and metric cards, a tiny dataset, and models that go wrong in every way."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+from cellgauge.cards import Cards, Project, load_cards
+from cellgauge.cards.dataset import DatasetCard
+from cellgauge.cards.read import read_card
+from cellgauge.data.dataset import InvalidDatasetError, load_dataset
+
+REPOSITORY = Path(__file__).parents[2]
+
+MODEL = """---
+name: {id}
+summary: Made for a test.
+version: {version}
+role: model
+obtain: {{kind: function, function: "{function}"}}
+output: embedding
+fit: none
+pretrained: false
+seeded: false
+input: {{values: [counts, log-normalised]}}
+---
+"""
+
+DATASET = """---
+name: {id}
+summary: Made for a test.
+version: 1
+evidence: simulated
+study: {id}
+organisms: [{{name: Homo sapiens, taxon: 9606}}]
+modality: scRNA-seq
+source: {{kind: file, path: {id}.h5ad}}
+digest_of_content: {digest}
+matrix: {{location: X, values: counts, features: gene symbols}}
+columns: {{label: {label}}}
+---
+"""
+
+FUNCTIONS = """
+import os, signal, time
+import numpy as np
+
+def good(adata, *, seed):
+    return np.asarray(adata.X, dtype=float)[:, :5]
+
+def noted(adata, *, seed):
+    with open(os.environ["NOTE"], "a") as file:
+        file.write("called\\n")
+    return good(adata, seed=seed)
+
+def short(adata, *, seed):
+    return good(adata, seed=seed)[:-1]
+
+def nan(adata, *, seed):
+    values = good(adata, seed=seed)
+    values[3, 1] = np.nan
+    return values
+
+def infinite(adata, *, seed):
+    return good(adata, seed=seed) / 0.0
+
+def raises(adata, *, seed):
+    raise RuntimeError("the model is broken")
+
+def unpicklable(adata, *, seed):
+    class Local(Exception):
+        def __init__(self, one, two):
+            self.two = two
+    raise Local(1, lambda: None)
+
+def no_memory(adata, *, seed):
+    raise MemoryError
+
+def dies(adata, *, seed):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def leaves(adata, *, seed):
+    os._exit(3)
+
+def hangs(adata, *, seed):
+    time.sleep(600)
+
+def slow(adata, *, seed):
+    time.sleep(1)
+    return good(adata, seed=seed)
+"""
+
+
+class TinyProject:
+    """Writes cards into a project and reads them back."""
+
+    def __init__(self, folder: Path) -> None:
+        self.project = Project(folder, folder)
+        (folder / "mkdocs.yml").write_text("site_name: test\n")
+        for kind in ("metrics", "tasks", "models"):
+            shutil.copytree(REPOSITORY / "site_src" / kind, folder / "site_src" / kind)
+        (folder / "site_src/datasets").mkdir()
+        (folder / "site_src/models/wrong.py").write_text(FUNCTIONS)
+
+    @property
+    def folder(self) -> Path:
+        return self.project.source
+
+    def model(self, model: str, function: str | None = None, version: int = 1) -> str:
+        target = f"wrong.py:{function or model.replace('-', '_')}"
+        card = MODEL.format(id=model, function=target, version=version)
+        (self.folder / f"site_src/models/{model}.md").write_text(card)
+        return model
+
+    def dataset(self, dataset: str = "tiny", *, label: str = "type", labels: str = "abc", pin: bool = True) -> str:
+        rng = np.random.default_rng(0)
+        codes = np.tile(np.arange(len(labels)), 60 // len(labels))
+        obs = pd.DataFrame({"type": np.array(list(labels))[codes]}, index=[f"c{i}" for i in range(60)])
+        counts = rng.poisson(2 + 3 * np.eye(16)[codes]).astype(np.float32)
+        path = self.folder / f"site_src/datasets/{dataset}.md"
+        ad.AnnData(counts, obs=obs).write_h5ad(path.with_suffix(".h5ad"))
+        digest = "sha256:" + "0" * 64
+        path.write_text(DATASET.format(id=dataset, label=label, digest=digest))
+        if pin:
+            with pytest.raises(InvalidDatasetError) as refused:
+                load_dataset(read_card(path, DatasetCard), Path("/"))
+            found = refused.value.problems[0].rsplit(" ", 1)[1]
+            path.write_text(DATASET.format(id=dataset, label=label, digest=found))
+        return dataset
+
+    def cards(self) -> Cards:
+        return load_cards(self.project)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyProject:
+    monkeypatch.setenv("CELLGAUGE_CACHE", str(tmp_path / "cache"))
+    return TinyProject(tmp_path)
+
+
+@pytest.fixture
+def in_process() -> Callable[[], object]:
+    """Workers that run everything in this process, one job after the other: the seam without the processes."""
+    from collections import deque
+    from concurrent.futures import Future
+
+    class InProcess:
+        time_limit = None
+
+        def __init__(self) -> None:
+            self.queue: deque = deque()
+
+        def submit(self, function, *arguments):
+            self.queue.append((Future(), function, arguments))
+            return self.queue[-1][0]
+
+        def as_completed(self):
+            while self.queue:
+                future, function, arguments = self.queue.popleft()
+                try:
+                    future.set_result(function(*arguments))
+                except Exception as error:
+                    future.set_exception(error)
+                yield future
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    return InProcess

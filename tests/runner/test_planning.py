@@ -1,0 +1,119 @@
+"""Which pairs run, which never will and why, and which are done already."""
+
+from __future__ import annotations
+
+import pytest
+
+from cellgauge.cards import UserError
+from cellgauge.results.store import read_plan
+from cellgauge.runner.plan import Filters, decide, evaluation_key, make_plan, save_plan
+
+
+def verdict(tiny, task: str, model: str) -> tuple[str, str] | None:
+    cards = tiny.cards()
+    return decide(cards.tasks[task], cards.datasets["tiny"], cards.models[model])
+
+
+def test_a_pair_that_fits_will_run(tiny) -> None:
+    tiny.dataset()
+    assert verdict(tiny, "clustering", "pca") is None
+
+
+@pytest.mark.parametrize(
+    ("task", "model", "status", "reason"),
+    [
+        ("batch-integration", "pca", "not_applicable", "Batch integration needs a batch column and tiny has none"),
+        ("clustering", "batch-coded", "not_applicable", "Batch-coded must be given a batch column and tiny has none"),
+        ("clustering", "no-change", "not_applicable", "needs an embedding and No change delivers a prediction"),
+    ],
+)
+def test_what_does_not_go_together_says_why(tiny, task: str, model: str, status: str, reason: str) -> None:
+    tiny.dataset()
+    found = verdict(tiny, task, model)
+    assert found is not None
+    assert found[0] == status
+    assert reason in found[1]
+
+
+def edit(tiny, path: str, old: str, new: str) -> None:
+    file = tiny.folder / "site_src" / path
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new, 1))
+
+
+def test_values_that_the_model_cannot_take_are_not_fed_to_it(tiny) -> None:
+    tiny.dataset()
+    edit(tiny, "datasets/tiny.md", "values: counts", "values: scaled")
+    assert verdict(tiny, "clustering", "pca") == (
+        "not_applicable",
+        "PCA takes counts or log-normalised; tiny has scaled values",
+    )
+
+
+def test_a_species_the_model_does_not_know_is_not_embedded(tiny) -> None:
+    tiny.dataset()
+    tiny.model("mouse-only", "good")
+    edit(tiny, "models/mouse-only.md", "log-normalised]", "log-normalised], taxa: [10090]")
+    assert verdict(tiny, "clustering", "mouse-only") == ("not_applicable", "mouse-only cannot embed Homo sapiens")
+
+
+def test_training_on_the_answers_is_declined(tiny) -> None:
+    tiny.dataset()
+    tiny.model("cheat", "good")
+    leak = "leakage: [{dataset: tiny, class: red, reason: Fine-tuned on it., confidence: high}]\npretrained: true"
+    edit(tiny, "models/cheat.md", "pretrained: false", leak)
+    assert verdict(tiny, "clustering", "cheat") == ("declined_leakage", "cheat was trained on the labels of tiny")
+
+
+def test_planned_tasks_and_models_are_not_run(tiny) -> None:
+    tiny.dataset()
+    tiny.model("soon")
+    edit(
+        tiny,
+        "models/soon.md",
+        '{kind: function, function: "wrong.py:soon"}',
+        "{kind: planned, reason: No weights yet.}",
+    )
+    assert verdict(tiny, "clustering", "soon") == ("not_run", "No weights yet.")
+    edit(tiny, "tasks/clustering.md", "implementation:", "# implementation:")
+    assert verdict(tiny, "clustering", "pca")[0] == "not_run"
+
+
+def test_an_unknown_id_names_the_nearest(tiny) -> None:
+    tiny.dataset()
+    with pytest.raises(UserError, match='unknown task "clusterin"; did you mean "clustering"'):
+        make_plan(tiny.project, tiny.cards(), "r", Filters(tasks=["clusterin"]))
+
+
+def test_a_filtered_plan_keeps_earlier_decisions(tiny) -> None:
+    tiny.dataset()
+    cards = tiny.cards()
+    for task in ("clustering", "embedding"):
+        plan = make_plan(tiny.project, cards, "r", Filters(["pca"], ["tiny"], [task]))
+        save_plan(tiny.project, cards, plan, rehearsal=True)
+    assert [pair.task for pair in read_plan(tiny.project.release("r")).pairs] == ["clustering", "embedding"]
+
+
+def test_prose_changes_no_key_and_compute_fields_do(tiny) -> None:
+    tiny.dataset()
+    tiny.model("mine", "good")
+
+    def key() -> str:
+        cards = tiny.cards()
+        return evaluation_key(
+            tiny.project, cards, cards.tasks["clustering"], cards.datasets["tiny"], cards.models["mine"]
+        )
+
+    seen = [key()]
+    edit(tiny, "models/mine.md", "Made for a test.", "Reworded.")
+    assert key() == seen[0]
+    for path, old, new in [
+        ("tasks/clustering.md", "resolution: 1.0", "resolution: 0.9"),
+        ("metrics/homogeneity.md", "version: 1", "version: 2"),
+        ("datasets/tiny.md", "version: 1", "version: 2"),
+        ("models/mine.md", "version: 1", "version: 2"),
+        ("models/wrong.py", "[:, :5]", "[:, :4]"),
+    ]:
+        edit(tiny, path, old, new)
+        assert key() not in seen
+        seen.append(key())
