@@ -31,8 +31,6 @@ help:  ## list the targets
 demo: $(VENV)/.installed-run  ## evaluate real models on a small real dataset and build the site
 	$(BIN)/cellgauge run --release demo --dataset pbmc68k-reduced --jobs $(JOBS)
 	$(BIN)/cellgauge build --release demo
-	@echo
-	@echo "The site is in $(CURDIR)/site"
 	@echo "Open it with:  make serve"
 
 .PHONY: serve

@@ -228,8 +228,7 @@ def build(start: Path | None, /, release: str | None, out: Path | None) -> None:
     from cellgauge.report.build import build_site
 
     project = find_project(start)
-    site = build_site(project, release, out or project.work / "site", say=click.echo)
-    click.echo(f"The site is in {_shown(site)}. Look at it with: cellgauge serve")
+    build_site(project, release, out or project.work / "site", say=click.echo)
 
 
 @main.command()
@@ -271,11 +270,6 @@ def _is_rehearsal(release: str) -> bool:
 def _counted(counts: Counter[str], words: dict[str, str] | None = None) -> str:
     parts = [f"{count} {(words or {}).get(name, name.replace('_', ' '))}" for name, count in counts.most_common()]
     return ", ".join(parts) + "."
-
-
-def _shown(path: Path) -> str:
-    """Return a path as seen from here, where that is shorter."""
-    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _print_json(value: Any) -> None:

@@ -304,8 +304,8 @@ ROOT = Path(__file__).parents[2]
             "requires: [lable]",
             "requires[0]: expected one of 'label',",
         ),
-        (MetricCard, "metrics/adjusted-rand-index", "min: -1", "min: 2", "range: min (2) must be below max (1)"),
-        (MetricCard, "metrics/adjusted-rand-index", "min: -1", "min: -.inf", "range.min: expected a finite number"),
+        (MetricCard, "metrics/adjusted-rand-index", "min: -0.5", "min: 2", "range: min (2) must be below max (1)"),
+        (MetricCard, "metrics/adjusted-rand-index", "min: -0.5", "min: -.inf", "range.min: expected a finite number"),
         (
             DatasetCard,
             "datasets/pbmc68k-reduced",

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +74,11 @@ def embed(context: Context, dataset_id: str, model_id: str, seeds: tuple[int, ..
             if not context.again and cache.read(key) is not None:
                 continue
             loaded = _dataset(dataset, context.project.source)
+            function = _model_function(model, card_path)
+            shown = loaded.for_model(model.input.given)
             with measured() as meter:
-                output = _call(model, card_path, loaded, seed)
-                embedding = accept_embedding(output, loaded.cell_ids)
+                output = function(shown, seed=seed)
+            embedding = accept_embedding(output, loaded.cell_ids)
             assert meter.cost is not None  # noqa: S101 (the block has ended)
             cache.write(key, embedding, meter.cost)
             made += 1
@@ -150,10 +153,10 @@ def _dataset(card: DatasetCard, source: Path) -> Dataset:
     return _loaded(card.model_dump_json(), source)
 
 
-def _call(model: ModelCard, card_path: Path, dataset: Dataset, seed: int) -> Any:
+def _model_function(model: ModelCard, card_path: Path) -> Callable[..., Any]:
+    """Return the model's function with its parameters; what importing it costs is not the model's cost."""
     assert isinstance(model.obtain, FunctionModel)  # noqa: S101 (the plan keeps other kinds out)
-    function = load_function(model.obtain.function, card_path)
-    return function(dataset.for_model(model.input.given), seed=seed, **model.obtain.params)
+    return partial(load_function(model.obtain.function, card_path), **model.obtain.params)
 
 
 def _embedding_key(context: Context, model: ModelCard, dataset: DatasetCard, seed: int) -> str:
