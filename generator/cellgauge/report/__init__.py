@@ -1,0 +1,1 @@
+"""The report wing: from cards and result files to pages. It never runs anything."""

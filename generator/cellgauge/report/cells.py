@@ -1,0 +1,158 @@
+"""Cells that stand in several tables: a model's name, a score, a difference, a cost, a leakage class."""
+
+from __future__ import annotations
+
+from cellgauge.cards import DatasetCard, ModelCard, TaskCard
+from cellgauge.report.numbers import SCORE_DECIMALS, interval, number
+from cellgauge.report.tables import MISSING, Badge, Cell, Column, Tone
+from cellgauge.results.schema import EXPLANATION, Resources, Result, Score
+from cellgauge.stats.paired import Difference
+
+LEAKAGE: dict[str, tuple[str, str]] = {
+    "green": ("●", "the model has not seen these cells before"),
+    "yellow": ("▲", "the model has seen these cells, but not what the task asks for"),
+    "red": ("■", "the model has seen what the task asks for"),
+    "gray": ("◌", "not enough is documented to tell"),
+}
+"""Shape and meaning of each leakage class; the colour is never alone."""
+
+WALL = Column(
+    "model_s", "Model time (s)", ("", "evaluation"), numeric=True, direction="lower",
+    hover="Wall time of obtaining the model's outputs, all seeds together; the evaluation is the same work for all",
+)  # fmt: skip
+MEMORY = Column(
+    "peak_memory_mb",
+    "Memory (MiB)",
+    numeric=True,
+    direction="lower",
+    hover="Peak memory, the larger of obtaining and evaluating",
+)
+LEAKAGE_COLUMN = Column("leakage", "Leakage", ("", "evidence"), hover="Whether the model had seen the data before")
+
+
+def page_of(result: Result) -> str:
+    """Return the address of a result's page."""
+    return f"results/{result.task.id}/{result.dataset.id}/{result.model.id}/"
+
+
+def model_cell(model: ModelCard, *, href: str | None = None, role: str | None = None, fit: bool = True) -> Cell:
+    """Return a model's name with what a reader has to know beside it.
+
+    Parameters
+    ----------
+    fit
+        Whether to say that it was fitted on the evaluation data.
+    """
+    badges = []
+    if role == "baseline":
+        badges.append(Badge("baseline", "baseline", "Every other model is compared with this one"))
+    if role == "control" or model.is_control:
+        badges.append(Badge("control", "control", "Its outcome is known beforehand; it is never ranked"))
+    elif fit and model.fit == "dataset":
+        badges.append(
+            Badge("fitted on the evaluation data", "plain", "Fitted on these very cells, without their labels")
+        )
+    return Cell(model.name, (model.id,), href=href or f"models/{model.id}/", badges=tuple(badges))
+
+
+def dataset_cell(dataset: DatasetCard, *, href: str | None = None) -> Cell:
+    """Return a dataset's name; a simulated one says so."""
+    return Cell(dataset.name, (dataset.id,), href=href or f"datasets/{dataset.id}/", badges=dataset_badges(dataset))
+
+
+def dataset_badges(dataset: DatasetCard) -> tuple[Badge, ...]:
+    """Return ``simulated`` for data that were not measured."""
+    if dataset.evidence == "measured":
+        return ()
+    return (Badge("simulated", "simulated", "Made by a computer; never counted with measured data"),)
+
+
+def task_cell(task: TaskCard) -> Cell:
+    """Return a task's name."""
+    return Cell(task.name, (task.id,), href=f"tasks/{task.id}/")
+
+
+def score_cell(score: Score | None, *, href: str | None = None) -> Cell:
+    """Return a score with its interval below; it downloads as value, low and high."""
+    if score is None:
+        return Cell("–", (None, None, None))
+    low, high = score.interval.low, score.interval.high
+    return Cell(number(score.value), (score.value, low, high), small=interval(low, high), href=href)
+
+
+def difference_cell(
+    difference: Difference | None, *, why: str = "", p: float | None = None, decimals: int = SCORE_DECIMALS
+) -> Cell:
+    """Return a difference to the baseline with its interval below; it downloads with its adjusted p-value."""
+    if difference is None:
+        return Cell("–", (None, None, None, None), hover=why, small=why)
+    low, high = difference.low, difference.high
+    return Cell(
+        number(difference.value, decimals, signed=True),
+        (difference.value, low, high, p),
+        small=interval(low, high, decimals, signed=True),
+        hover=f"Holm-adjusted p = {p:.3g}" if p is not None else "",
+    )
+
+
+def word_cell(word: str | None, role: str) -> Cell:
+    """Return what the comparison shows; baseline and controls are references."""
+    if word is None:
+        return Cell("reference" if role != "model" else "not comparable", (None,), tone="control")
+    tones: dict[str, Tone] = {"better": "better", "worse": "worse"}
+    return Cell(word, (word,), tone=tones.get(word, "plain"))
+
+
+def wall_cell(resources: Resources | None) -> Cell:
+    """Return the wall time of obtaining the outputs in seconds; the evaluation's stands behind it."""
+    if resources is None or resources.embedding_wall_s is None:
+        return Cell("–", (None, None))
+    obtaining, evaluation = resources.embedding_wall_s, resources.evaluation_wall_s
+    hover = "" if evaluation is None else f"and {number(evaluation, 1)} s for the evaluation"
+    return Cell(number(obtaining, 2), (obtaining, evaluation), hover=hover)
+
+
+def memory_cell(resources: Resources | None) -> Cell:
+    """Return the peak memory in MiB."""
+    if resources is None or resources.peak_memory_mb is None:
+        return MISSING
+    return Cell(number(resources.peak_memory_mb, 0), (resources.peak_memory_mb,), hover=resources.memory_method or "")
+
+
+def leakage_cell(result: Result) -> Cell:
+    """Return the leakage class as shape, word and colour, with its evidence."""
+    kind = result.leakage.leakage_class
+    if kind is None:
+        return Cell("–", (None, result.leakage.evidence), hover=result.leakage.evidence)
+    return Cell(f"{LEAKAGE[kind][0]} {kind}", (kind, result.leakage.evidence), hover=result.leakage.evidence, tone=kind)
+
+
+def status_text(status: str) -> str:
+    """Return a status as it is written on pages."""
+    return status.replace("_", " ")
+
+
+def why_empty(status: str, reason: str | None) -> str:
+    """Return a sentence or two on why there are no scores."""
+    return f"{status_text(status).capitalize()}: {EXPLANATION[status]} {sentence(reason)}".strip()
+
+
+def sentence(text: str | None) -> str:
+    """Return text that begins and ends as a sentence does."""
+    if not text:
+        return ""
+    return f"{text[0].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"
+
+
+def header_of(key: str, label: str, direction: str, metric: str) -> Column:
+    """Return the column of a score."""
+    better = "higher" if direction == "higher" else "lower"
+    return Column(
+        key,
+        label,
+        ("", "low", "high"),
+        numeric=True,
+        direction="higher" if direction == "higher" else "lower",
+        hover=f"{better} is better; the interval stands below, with {SCORE_DECIMALS} decimals",
+        href=f"metrics/{metric}/",
+    )

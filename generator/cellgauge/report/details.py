@@ -1,0 +1,116 @@
+"""What a task reports beside its scores, made readable whatever its form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from cellgauge.report.numbers import number
+from cellgauge.report.tables import Cell, Column, Row, Table
+
+_MANY = 24
+
+
+@dataclass(frozen=True)
+class Details:
+    """Facts of one line each, and small tables for the rest."""
+
+    facts: tuple[tuple[str, str], ...]
+    tables: tuple[Table, ...]
+
+
+def read_details(details: Mapping[str, JsonValue], seeds: Sequence[int]) -> Details:
+    """Sort a result's details into facts and tables; a list with one entry a seed becomes columns."""
+    facts: list[tuple[str, str]] = []
+    tables: list[Table] = []
+    for key, value in details.items():
+        table = _table(key, value)
+        if isinstance(value, list) and len(value) == len(seeds) and all(isinstance(inner, dict) for inner in value):
+            tables += _by_seed(key, [inner for inner in value if isinstance(inner, dict)], seeds)
+        elif table is not None:
+            tables.append(table)
+        else:
+            facts.append((_label(key), _text(value)))
+    return Details(tuple(facts), tuple(tables))
+
+
+def _table(key: str, value: JsonValue) -> Table | None:
+    if isinstance(value, dict) and value:
+        if all(isinstance(inner, dict) for inner in value.values()):
+            records = [{"name": name, **inner} for name, inner in value.items() if isinstance(inner, dict)]
+            return _of_records(key, records)
+        if len(value) > 1 and not any(isinstance(inner, list | dict) for inner in value.values()):
+            return _of_records(key, [{"name": name, "value": inner} for name, inner in value.items()])
+    if isinstance(value, list) and value and all(isinstance(inner, dict) for inner in value):
+        return _of_records(key, [inner for inner in value if isinstance(inner, dict)])
+    return None
+
+
+def _by_seed(key: str, records: list[dict[str, JsonValue]], seeds: Sequence[int]) -> list[Table]:
+    """Return a table of what is one value a seed, and one for each thing that is several."""
+    groups: dict[str, dict[str, list[JsonValue]]] = {}
+    for place, record in enumerate(records):
+        for name, value in record.items():
+            parts = value if isinstance(value, dict) else {name: value}
+            group = groups.setdefault(name if isinstance(value, dict) else key, {})
+            for part, inner in parts.items():
+                group.setdefault(part, [None] * len(records))[place] = inner
+    single = len(seeds) == 1
+    names = ["Value"] if single else [f"seed {seed}" for seed in seeds]
+    tables = []
+    for title, lines in groups.items():
+        columns = (Column("name", "Name"), *(Column(name, name, numeric=True) for name in names))
+        rows = (
+            Row((Cell(_label(line) if title == key else line), *map(_cell, values))) for line, values in lines.items()
+        )
+        tables.append(Table(f"details-{_slug(title)}", _label(title), columns, tuple(rows)))
+    return tables
+
+
+def _of_records(key: str, records: list[dict[str, JsonValue]]) -> Table:
+    names = list(dict.fromkeys(name for record in records for name in record))
+    columns = []
+    for name in names:
+        values = [record[name] for record in records if record.get(name) is not None]
+        columns.append(Column(name, _label(name), numeric=bool(values) and all(_is_number(value) for value in values)))
+    rows = tuple(Row(tuple(_cell(record.get(name)) for name in names)) for record in records)
+    return Table(f"details-{_slug(key)}", _label(key), tuple(columns), rows)
+
+
+def _cell(value: JsonValue) -> Cell:
+    raw = value if isinstance(value, str | int | float | bool) or value is None else json.dumps(value)
+    return Cell(_text(value), (raw,))
+
+
+def _text(value: JsonValue) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return number(value, 0)
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        shown = ", ".join(_text(inner) for inner in value[:_MANY])
+        more = f" … ({len(value)} in all)" if len(value) > _MANY else ""
+        return (shown + more) or "none"
+    return ", ".join(f"{name}: {_text(inner)}" for name, inner in value.items()) or "none"
+
+
+def _is_number(value: JsonValue) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _label(key: str) -> str:
+    words = key.replace("_", " ").strip() or key
+    return words[:1].upper() + words[1:]
+
+
+def _slug(key: str) -> str:
+    return "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in key.lower())

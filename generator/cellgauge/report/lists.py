@@ -1,0 +1,126 @@
+"""The lists of datasets, models and metrics."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cellgauge.cards import DatasetCard, MetricCard, ModelCard
+from cellgauge.report import cells
+from cellgauge.report.comparison import TaskComparison
+from cellgauge.report.numbers import listing, plural
+from cellgauge.report.release import ReleaseView
+from cellgauge.report.tables import Cell, Column, Table
+from cellgauge.report.tables import Row as TableRow
+
+
+def datasets_table(view: ReleaseView) -> Table:
+    """Return the list of datasets."""
+    columns = (
+        Column("dataset", "Dataset"),
+        Column("organism", "Organism"),
+        Column("modality", "Modality"),
+        Column("columns", "Annotated"),
+        Column("licence", "Licence"),
+        Column("results", "Evaluations", numeric=True),
+    )
+    rows = [
+        TableRow(
+            (
+                replace(cells.dataset_cell(card), small=card.summary),
+                Cell(listing([organism.name for organism in card.organisms])),
+                Cell(card.modality),
+                Cell(", ".join(card.columns)),
+                Cell(card.licence or "not known", (card.licence,)),
+                _count(view, card),
+            )
+        )
+        for card in view.cards.datasets.values()
+    ]
+    return Table("datasets", plural(len(rows), "dataset"), columns, tuple(rows))
+
+
+def models_table(view: ReleaseView, comparisons: dict[str, TaskComparison]) -> Table:
+    """Return the list of models, then of controls."""
+    columns = (
+        Column("model", "Model"),
+        Column("kind", "Kind"),
+        Column("output", "Delivers"),
+        Column("parameters", "Parameters", numeric=True),
+        Column(
+            "better",
+            "Better than the baseline",
+            numeric=True,
+            hover="In how many pairs of task and dataset",
+        ),
+        Column("results", "Evaluations", numeric=True),
+    )
+    order = {"model": 0, "baseline": 1, "control": 2}
+    rows = []
+    for card in sorted(view.cards.models.values(), key=lambda card: (order[card.role], card.id)):
+        rows_of = [one.row(card.id) for task in comparisons.values() for one in task.datasets]
+        judged = [row.word for row in rows_of if row is not None and row.word is not None]
+        better = judged.count("better")
+        rows.append(
+            TableRow(
+                (
+                    replace(cells.model_cell(card), small=card.summary),
+                    Cell("pretrained model" if card.pretrained else card.role),
+                    Cell(card.output),
+                    Cell(f"{card.parameters:,}" if card.parameters is not None else "–", (card.parameters,)),
+                    Cell(f"{better} of {len(judged)}" if judged else "–", (better if judged else None,)),
+                    _count(view, card),
+                ),
+                group="control" if card.is_control else "ranked",
+            )
+        )
+    caption = "Models, baselines and controls" + (f"; with scores: {models_in_words(view)}" if view.done else "")
+    return Table("models", caption, columns, tuple(rows), {"control": "Controls: known outcomes, never ranked"})
+
+
+def models_in_words(view: ReleaseView) -> str:
+    """Return how many models, baselines and controls have scores; how many there are, before any has."""
+    scored = {result.model.id for result in view.done}
+    roles = [card.role for card in view.cards.models.values() if not scored or card.id in scored]
+    return listing([plural(roles.count(role), role) for role in ("model", "baseline", "control") if role in roles])
+
+
+def metrics_table(view: ReleaseView) -> Table:
+    """Return the list of metrics by family."""
+    columns = (
+        Column("metric", "Metric"),
+        Column("short", "Short"),
+        Column("family", "Family"),
+        Column("range", "Range"),
+        Column("direction", "Better"),
+        Column("tasks", "Tasks"),
+    )
+    rows = []
+    for card in sorted(view.cards.metrics.values(), key=lambda card: (card.family, card.id)):
+        tasks = [task.name for task in view.cards.tasks.values() if any(ref.metric == card.id for ref in task.scores)]
+        rows.append(
+            TableRow(
+                (
+                    Cell(card.name, (card.id,), small=card.summary, href=f"metrics/{card.id}/"),
+                    Cell(card.short_name),
+                    Cell(card.family.replace("-", " "), (card.family,)),
+                    Cell(range_text(card)),
+                    Cell("↑\u00a0higher" if card.direction == "higher" else "↓\u00a0lower", (card.direction,)),
+                    Cell(", ".join(tasks) or "–"),
+                )
+            )
+        )
+    return Table("metrics", plural(len(rows), "metric"), columns, tuple(rows))
+
+
+def range_text(metric: MetricCard) -> str:
+    """Return the values that a metric's definition allows."""
+    bounds = (metric.range.min, metric.range.max)
+    low, high = (None if bound is None else f"{bound:g}".replace("-", "−") for bound in bounds)
+    if low is None:
+        return "any number" if high is None else f"at most {high}"
+    return f"{low} or more" if high is None else f"{low} to {high}"
+
+
+def _count(view: ReleaseView, card: DatasetCard | ModelCard) -> Cell:
+    results = view.select(dataset=card.id) if isinstance(card, DatasetCard) else view.select(model=card.id)
+    return Cell(f"{len(results)}", (len(results),))

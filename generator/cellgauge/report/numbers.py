@@ -1,0 +1,42 @@
+"""How numbers are written on pages: the same everywhere, with a real minus sign."""
+
+from __future__ import annotations
+
+SCORE_DECIMALS = 3
+"""Decimals of every score, difference and interval."""
+
+
+def number(value: float, decimals: int = SCORE_DECIMALS, *, signed: bool = False) -> str:
+    """Return a number with a fixed number of decimals; ``signed`` writes the plus, too."""
+    text = f"{abs(value):,.{decimals}f}"
+    is_zero = not any(digit in "123456789" for digit in text)
+    if is_zero:
+        return text
+    return ("−" if value < 0 else "+" if signed else "") + text
+
+
+def interval(low: float, high: float, decimals: int = SCORE_DECIMALS, *, signed: bool = False) -> str:
+    """Return ``[low, high]``."""
+    return f"[{number(low, decimals, signed=signed)}, {number(high, decimals, signed=signed)}]"
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage, with a decimal only where it needs one: ``95 %``, ``99.5 %``."""
+    return f"{100 * share:.4g} %"
+
+
+def plural(count: int, word: str, many: str | None = None) -> str:
+    """Return ``1 dataset`` or ``2 datasets``."""
+    return f"{count:,} {word if count == 1 else many or word + 's'}"
+
+
+def listing(words: list[str]) -> str:
+    """Return ``a``, ``a and b`` or ``a, b and c``."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def short_digest(digest: str) -> str:
+    """Return the first twelve hexadecimal digits of a digest."""
+    return digest.rpartition(":")[2][:12]

@@ -1,0 +1,242 @@
+"""Tables and figures that look across tasks: a model's scorecard, a dataset's scores, what controls measure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cellgauge.cards import MetricCard, ModelCard
+from cellgauge.report import cells
+from cellgauge.report.charts import GREY, Figure, Mark
+from cellgauge.report.comparison import DatasetComparison, Row, TaskComparison
+from cellgauge.report.numbers import SCORE_DECIMALS, interval, listing, number
+from cellgauge.report.release import ReleaseView
+from cellgauge.report.tables import Cell, Column, Table
+from cellgauge.report.tables import Row as TableRow
+from cellgauge.results.schema import Result
+
+Comparisons = dict[str, TaskComparison]
+_N_COLOURS = 7
+
+
+def model_colours(models: Iterable[ModelCard]) -> dict[str, str]:
+    """Give each model its colour, the same on every page; controls stay grey and the baseline is ink.
+
+    Colours are handed out in the order of ids and begin again after seven.
+    """
+    ranked = sorted(model.id for model in models if model.role == "model")
+    return {id_: f"var(--cg-c{place % _N_COLOURS + 1})" for place, id_ in enumerate(ranked)}
+
+
+def colour_of(colours: dict[str, str], model: ModelCard) -> str:
+    """Return a model's colour: its own, ink for a simple baseline, grey for a control."""
+    return GREY if model.is_control else colours.get(model.id, "var(--cg-ink)")
+
+
+def evaluations(
+    view: ReleaseView, comparisons: Comparisons, results: Iterable[Result], id_: str, caption: str, *, without: str = ""
+) -> Table:
+    """Return a table of evaluations, one row each, with primary score and difference.
+
+    Parameters
+    ----------
+    without
+        The column that is the same in every row: ``task``, ``dataset`` or ``model``.
+    """
+    columns = [
+        Column("task", "Task"),
+        Column("dataset", "Dataset"),
+        Column("model", "Model"),
+        Column("metric", "Primary score"),
+        Column("score", "Value", ("", "low", "high"), numeric=True),
+        Column("difference", "vs baseline", ("", "low", "high", "adjusted_p"), numeric=True, direction="higher",
+               hover="Signed so that positive is better"),
+        Column("verdict", "Verdict"),
+        cells.LEAKAGE_COLUMN,
+        Column("result", "Result"),
+    ]  # fmt: skip
+    results = list(results)
+    found = [comparisons[result.task.id].on(result.dataset.id) for result in results]
+    decimals = max((one.decimals for one in found if one), default=SCORE_DECIMALS)
+    rows = [_evaluation(view, comparisons[result.task.id], result, decimals) for result in results]
+    table = Table(id_, caption, tuple(columns), tuple(rows))
+    kept = [column.key for column in columns if column.key != without]
+    return table.part(id_, caption, columns=kept)
+
+
+def _evaluation(view: ReleaseView, comparison: TaskComparison, result: Result, decimals: int) -> TableRow:
+    cards, task = view.cards, comparison.task
+    model = cards.models[result.model.id]
+    one = comparison.on(result.dataset.id)
+    row = one.row(model.id) if one else None
+    href = cells.page_of(result)
+    if row is None:
+        status = Cell(cells.status_text(result.status), tone="control")
+        middle = [cells.score_cell(None), cells.difference_cell(None), status]
+    else:
+        middle = [
+            cells.score_cell(row.score),
+            cells.difference_cell(row.difference, p=row.adjusted_p, decimals=decimals),
+            cells.word_cell(row.word, row.role),
+        ]
+    metric = cards.metrics[task.primary.metric]
+    return TableRow(
+        (
+            cells.task_cell(task),
+            cells.dataset_cell(cards.datasets[result.dataset.id]),
+            cells.model_cell(model, role=row.role if row else None, fit=False),
+            Cell(metric.short_name, (task.primary.key,), href=f"metrics/{metric.id}/"),
+            *middle,
+            cells.leakage_cell(result),
+            Cell("open", (result.result_id,), href=href),
+        )
+    )
+
+
+def scorecard(comparisons: Comparisons, model: ModelCard, colour: str) -> Figure | None:
+    """Return a model's differences to the baseline, one row a task and dataset."""
+    found = [
+        (comparison, one, row)
+        for comparison in comparisons.values()
+        for one in comparison.datasets
+        if (row := one.row(model.id)) and row.difference is not None
+    ]
+    decimals = max((one.decimals for _, one, _ in found), default=SCORE_DECIMALS)
+    marks = [_against_baseline(comparison, one, row, colour, decimals) for comparison, one, row in found]
+    if not marks:
+        return None
+    said = [f"{mark.label} {mark.numbers} {mark.word}".strip() for mark in marks]
+    return Figure(
+        marks=tuple(marks),
+        axis="Difference to the task's baseline in its primary score: right is better",
+        short_axis="Difference to the baseline: right is better",
+        description=f"{model.name}, difference to each task's baseline: {listing(said)}.",
+        reference=0.0,
+    )
+
+
+def _against_baseline(comparison: TaskComparison, one: DatasetComparison, row: Row, colour: str, decimals: int) -> Mark:
+    assert row.difference is not None  # noqa: S101 (callers choose such rows)
+    low, high = row.difference.low, row.difference.high
+    label = f"{comparison.task.name}, {one.dataset.name}" if len(comparison.datasets) > 1 else comparison.task.name
+    return Mark(
+        label=f"{label} (simulated)" if one.dataset.evidence == "simulated" else label,
+        value=row.difference.value,
+        low=low,
+        high=high,
+        numbers=f"{number(row.difference.value, decimals, signed=True)} {interval(low, high, decimals, signed=True)}",
+        word=row.word or "",
+        colour=colour,
+    )
+
+
+def scores_on(comparison: TaskComparison, one: DatasetComparison, colours: dict[str, str]) -> Figure | None:
+    """Return the primary score of every model on one dataset, with a line at the baseline."""
+    marks = []
+    for row in one.rows:
+        if row.score is None:
+            continue
+        low, high = row.score.interval.low, row.score.interval.high
+        marks.append(
+            Mark(
+                label=row.model.name,
+                value=row.score.value,
+                low=low,
+                high=high,
+                numbers=f"{number(row.score.value)} {interval(low, high)}",
+                word=row.role if row.role != "model" else row.word or "",
+                colour=colour_of(colours, row.model),
+                below=row.role == "control",
+                faint=tuple(row.score.by_seed) if len(row.score.by_seed) > 1 else (),
+            )
+        )
+    if not marks:
+        return None
+    base = one.row(comparison.baseline.id)
+    line = base.score.value if base and base.score else None
+    said = [f"{mark.label} {number(mark.value)}" for mark in marks]
+    direction = "right" if comparison.metric.direction == "higher" else "left"
+    return Figure(
+        marks=tuple(marks),
+        axis=f"{comparison.score_name}: {direction} is better"
+        + (f"; the line is {comparison.baseline.name}" if line is not None else ""),
+        short_axis=f"{comparison.metric.short_name}: {direction} is better",
+        description=f"{comparison.score_name} on {one.dataset.name}: {listing(said)}.",
+        reference=line,
+    )
+
+
+def scores_of(view: ReleaseView, result: Result, names: dict[str, str], colour: str) -> Figure | None:
+    """Return all bounded scores of one result, with the values of single seeds faint behind."""
+    marks, points = [], [0.0, 1.0]
+    for score in result.scores:
+        bounds = view.cards.metrics[score.metric].range
+        if bounds.min is None or bounds.max is None or bounds.min < -1 or bounds.max > 1:
+            continue
+        low, high = score.interval.low, score.interval.high
+        points += [low, high, score.value, *score.by_seed]
+        several = len(score.by_seed) > 1
+        marks.append(
+            Mark(
+                label=names[score.key],
+                value=score.value,
+                low=low,
+                high=high,
+                numbers=f"{number(score.value)} {interval(low, high)}",
+                colour=colour,
+                faint=tuple(score.by_seed) if several else (),
+            )
+        )
+    if not marks:
+        return None
+    low, high = min(points), max(points)
+    margin = 0.02 * (high - low)
+    return Figure(
+        marks=tuple(marks),
+        axis="Score",
+        short_axis="Score",
+        description="Scores: " + listing([f"{mark.label} {mark.numbers}" for mark in marks]) + ".",
+        domain=(low - margin, high + margin),
+    )
+
+
+def controls_by(view: ReleaseView, metric: MetricCard) -> Table | None:
+    """Return what the controls measured by one metric in this release: the null that a score is read against."""
+    columns = (
+        Column("model", "Control"),
+        Column("expected", "Expected"),
+        Column("task", "Task"),
+        Column("dataset", "Dataset"),
+        Column("view", "View"),
+        cells.header_of("score", metric.short_name, metric.direction, metric.id),
+    )
+    rows = []
+    for result in view.done:
+        model = view.cards.models[result.model.id]
+        if not model.is_control:
+            continue
+        expected = {metric.controls.best: "best", metric.controls.worst: "worst"}.get(model.id, "")
+        task = view.cards.tasks[result.task.id]
+        names = {one.id: one.name for one in task.views}
+        for score in result.scores:
+            if score.metric != metric.id:
+                continue
+            shown = names.get(score.view or "", "")
+            rows.append(
+                TableRow(
+                    (
+                        cells.model_cell(model, href=cells.page_of(result)),
+                        Cell(expected or "–", (expected or None,)),
+                        cells.task_cell(task),
+                        cells.dataset_cell(view.cards.datasets[result.dataset.id]),
+                        Cell(shown or "–", (score.view,)),
+                        cells.score_cell(score),
+                    )
+                )
+            )
+    if not rows:
+        return None
+    keys = [column.key for column in columns]
+    if all(row.cells[4].raw == (None,) for row in rows):
+        keys.remove("view")
+    caption = f"{metric.name} of the controls in this release"
+    return Table("controls", caption, columns, tuple(rows)).part("controls", caption, columns=keys)

@@ -1,0 +1,271 @@
+"""Every page of a release."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from cellgauge.cards import Card, DatasetCard, MetricCard, ModelCard, TaskCard
+from cellgauge.report import cells, lists, overviews
+from cellgauge.report.details import read_details
+from cellgauge.report.leaderboard import forest, leaderboard, parts
+from cellgauge.report.numbers import number, plural
+from cellgauge.report.render import Page, Renderer
+from cellgauge.results.schema import Pair, Result
+
+_CARD_BOOST = 4.0
+_RESULT_BOOST = 0.5
+
+
+def all_pages(renderer: Renderer, home: tuple[dict[str, Any], str]) -> Iterator[Page]:
+    """Draw every page made from cards and results.
+
+    Parameters
+    ----------
+    home
+        The front matter and the Markdown of ``site_src/index.md``.
+    """
+    cards = renderer.view.cards
+    yield home_page(renderer, *home)
+    yield from index_pages(renderer)
+    for task in cards.tasks.values():
+        yield task_page(renderer, task)
+    for dataset in cards.datasets.values():
+        yield dataset_page(renderer, dataset)
+    for model in cards.models.values():
+        yield model_page(renderer, model)
+    for metric in cards.metrics.values():
+        yield metric_page(renderer, metric)
+    for result in renderer.view.results.values():
+        yield result_page(renderer, result)
+
+
+@dataclass(frozen=True)
+class TaskTile:
+    """A task as the home page and the list of tasks show it."""
+
+    task: TaskCard
+    verdict: Any
+    figure: Any
+    dataset: DatasetCard | None
+    more: int
+    """Further datasets with results."""
+
+
+def _tiles(renderer: Renderer) -> list[TaskTile]:
+    tiles = []
+    for comparison in renderer.comparisons.values():
+        drawn = [(one, forest(comparison, one, renderer.colours, few=True)) for one in comparison.datasets]
+        first = next(((one, figure) for one, figure in drawn if figure is not None), None)
+        tiles.append(
+            TaskTile(
+                comparison.task,
+                comparison.verdict(),
+                first[1] if first else None,
+                first[0].dataset if first else None,
+                max(0, sum(figure is not None for _, figure in drawn) - 1),
+            )
+        )
+    # Tasks with something to show come first, and planned ones last.
+    return sorted(tiles, key=lambda tile: (tile.figure is None, tile.task.implementation is None, tile.task.id))
+
+
+def home_page(renderer: Renderer, meta: dict[str, Any], body: str) -> Page:
+    """Draw the home page: what is measured, and a verdict for each task."""
+    title = str(meta.get("title", "Home"))
+    description = str(meta.get("description", ""))
+    tiles = _tiles(renderer)
+    html = renderer.fragment("home.html", "", title=title, description=description, body=body, tiles=tiles)
+    words = " ".join(f"{tile.task.name}: {tile.verdict.sentence}" for tile in tiles)
+    return Page("", title, description, html, search=words)
+
+
+def index_pages(renderer: Renderer) -> Iterator[Page]:
+    """Draw the lists of tasks, datasets, models, metrics and results."""
+    view = renderer.view
+    tiles = _tiles(renderer)
+    intro = "Each task is a biological question with a fixed protocol, one primary score and one baseline."
+    yield Page("tasks/", "Tasks", intro, renderer.fragment("tasks.html", "tasks/", tiles=tiles, intro=intro), boost=2)
+    shown = [
+        ("datasets/", "Datasets", "The cells that models are evaluated on, and which column plays which role.",
+         lists.datasets_table(view)),
+        ("models/", "Models", "Models, the baselines they have to beat, and controls with a known outcome.",
+         lists.models_table(view, renderer.comparisons)),
+        ("metrics/", "Metrics", "What each number means, what it ranges over, and when it misleads.",
+         lists.metrics_table(view)),
+    ]  # fmt: skip
+    for path, title, intro, table in shown:
+        html = renderer.fragment("list.html", path, title=title, intro=intro, table=table)
+        yield Page(path, title, intro, html, boost=2)
+    results = list(view.results.values())
+    done = len(view.done)
+    intro = "Every attempted evaluation: one model on one dataset for one task, with its provenance."
+    table = overviews.evaluations(view, renderer.comparisons, results, "results", plural(len(results), "evaluation"))
+    html = renderer.fragment("results.html", "results/", intro=intro, table=table, done=done)
+    yield Page(
+        "results/", "Results", intro, html, boost=2, files={"results/index.csv": table.to_csv()} if results else {}
+    )
+
+
+def task_page(renderer: Renderer, task: TaskCard) -> Page:
+    """Draw a task: the verdict, the figure, the table, and how it came about."""
+    view, comparison = renderer.view, renderer.comparisons[task.id]
+    path = f"tasks/{task.id}/"
+    table = leaderboard(view, comparison)
+    verdict = comparison.verdict()
+    sections = [
+        {
+            "one": one,
+            "figure": forest(comparison, one, renderer.colours),
+            "tables": parts(view, comparison, table, one.dataset.id),
+        }
+        for one in comparison.datasets
+    ]
+    files = {}
+    if table.rows:
+        about = {
+            "release": view.name,
+            "task": task.id,
+            "protocol_version": task.protocol.version,
+            "primary": task.primary.key,
+            "baseline": task.baseline,
+            "verdict": verdict.text,
+        }
+        files = {f"tasks/{task.id}.csv": table.to_csv(), f"tasks/{task.id}.json": table.to_json(about)}
+    html = renderer.fragment(
+        "task.html",
+        path,
+        task=task,
+        comparison=comparison,
+        verdict=verdict,
+        sections=sections,
+        missing=_by_reason([pair for pair in view.missing() if pair.task == task.id]),
+        files=sorted(files),
+        metrics=list(dict.fromkeys(ref.metric for ref in task.scores)),
+    )
+    return Page(
+        path, task.name, task.summary, html, boost=_CARD_BOOST, files=files, search=f"{verdict.text} {task.question}"
+    )
+
+
+def _by_reason(pairs: list[Pair]) -> list[tuple[str, dict[str, list[Pair]]]]:
+    """Group planned pairs without a result: by status, what it means, and within it by reason."""
+    groups: dict[str, dict[str, list[Pair]]] = {}
+    for pair in pairs:
+        status = "not_run" if pair.status == "to_run" else pair.status
+        reasons = groups.setdefault(status, {})
+        reasons.setdefault(cells.sentence(pair.reason), []).append(pair)
+    # What could still be run comes first.
+    order = sorted(groups, key=lambda status: (status == "not_applicable", status))
+    return [(status, groups[status]) for status in order]
+
+
+def dataset_page(renderer: Renderer, dataset: DatasetCard) -> Page:
+    """Draw a dataset: its card, and how models score on it."""
+    view, path = renderer.view, f"datasets/{dataset.id}/"
+    figures = [
+        (comparison.task, overviews.scores_on(comparison, one, renderer.colours))
+        for comparison in renderer.comparisons.values()
+        if (one := comparison.on(dataset.id)) is not None
+    ]
+    results = view.select(dataset=dataset.id)
+    table = overviews.evaluations(
+        view, renderer.comparisons, results, "evaluations", f"Evaluations on {dataset.name}", without="dataset"
+    )
+    html = renderer.fragment(
+        "dataset.html",
+        path,
+        card=dataset,
+        badges=cells.dataset_badges(dataset),
+        figures=[(task, figure) for task, figure in figures if figure is not None],
+        table=table,
+    )
+    return _card_page(dataset, path, html)
+
+
+def model_page(renderer: Renderer, model: ModelCard) -> Page:
+    """Draw a model: its card and its scorecard."""
+    view, path = renderer.view, f"models/{model.id}/"
+    results = view.select(model=model.id)
+    table = overviews.evaluations(
+        view, renderer.comparisons, results, "evaluations", f"Evaluations of {model.name}", without="model"
+    )
+    colour = overviews.colour_of(renderer.colours, model)
+    html = renderer.fragment(
+        "model.html",
+        path,
+        card=model,
+        badges=cells.model_cell(model).badges,
+        figure=overviews.scorecard(renderer.comparisons, model, colour),
+        baseline_of=[task for task in view.cards.tasks.values() if task.baseline == model.id],
+        missing=_by_reason([pair for pair in view.missing() if pair.model == model.id]),
+        table=table,
+    )
+    return _card_page(model, path, html)
+
+
+def metric_page(renderer: Renderer, metric: MetricCard) -> Page:
+    """Draw a metric: its definition, when it misleads, and what controls measure by it."""
+    path = f"metrics/{metric.id}/"
+    tasks = [task for task in renderer.view.cards.tasks.values() if any(ref.metric == metric.id for ref in task.scores)]
+    html = renderer.fragment(
+        "metric.html", path, card=metric, tasks=tasks, controls=overviews.controls_by(renderer.view, metric)
+    )
+    return _card_page(metric, path, html, extra=metric.short_name)
+
+
+def _card_page(card: Card, path: str, html: str, extra: str = "") -> Page:
+    return Page(path, card.name, card.summary, html, boost=_CARD_BOOST, search=f"{card.id} {extra}".strip())
+
+
+def result_page(renderer: Renderer, result: Result) -> Page:
+    """Draw one evaluation: its scores, or why there are none, and where every number comes from."""
+    view, cards = renderer.view, renderer.view.cards
+    task, dataset = cards.tasks[result.task.id], cards.datasets[result.dataset.id]
+    model = cards.models[result.model.id]
+    comparison = renderer.comparisons[task.id]
+    one = comparison.on(dataset.id)
+    row = one.row(model.id) if one else None
+    path = cells.page_of(result)
+    raw = f"results/{task.id}/{dataset.id}/{model.id}.json"
+    views = {each.id: each.name for each in task.views}
+    names = {
+        score.key: cards.metrics[score.metric].short_name
+        + (f", {views.get(score.view, score.view)}" if score.view else "")
+        for score in result.scores
+    }
+    changed = [
+        kind
+        for kind, card, subject in (
+            ("task", task, result.task), ("dataset", dataset, result.dataset), ("model", model, result.model)
+        )
+        if card.digest != subject.digest
+    ]  # fmt: skip
+    difference = cells.difference_cell(row.difference, p=row.adjusted_p, decimals=one.decimals) if one and row else None
+    html = renderer.fragment(
+        "result.html",
+        path,
+        result=result,
+        task=task,
+        dataset=dataset,
+        model=model,
+        row=row,
+        comparison=comparison,
+        badges=(*cells.dataset_badges(dataset), *cells.model_cell(model, role=row.role if row else None).badges),
+        figure=overviews.scores_of(view, result, names, overviews.colour_of(renderer.colours, model)),
+        names=names,
+        details=read_details(result.details, result.seeds),
+        changed=changed,
+        raw=raw,
+        number=number,
+        score_cell=cells.score_cell,
+        difference=difference,
+        leakage=cells.leakage_cell(result),
+        wall=cells.wall_cell(result.resources),
+        memory=cells.memory_cell(result.resources),
+    )
+    title = f"{model.name} on {dataset.name}: {task.name}"
+    said = cells.status_text(result.status) if result.status != "done" else "scores and provenance"
+    description = f"{model.name}, {task.name}, {dataset.name}: {said}."
+    return Page(path, title, description, html, boost=_RESULT_BOOST, files={raw: view.raw(result)})

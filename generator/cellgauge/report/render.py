@@ -1,0 +1,97 @@
+"""From templates to fragments: everything a page shows that is not the frame around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from cellgauge.report import cells, numbers
+from cellgauge.report.charts import Figure, Layout, to_svg
+from cellgauge.report.comparison import TaskComparison, compare_task
+from cellgauge.report.formula import symbol, to_mathml
+from cellgauge.report.lists import models_in_words, range_text
+from cellgauge.report.overviews import model_colours
+from cellgauge.report.prose import inline, to_html
+from cellgauge.report.release import ReleaseView
+from cellgauge.results.schema import EXPLANATION
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page, before the frame is put around it."""
+
+    path: str
+    """Its address below the site's root, ending with a slash; empty for the home page."""
+    title: str
+    description: str
+    fragment: str
+    """HTML, safe to include in a template."""
+    search: str = ""
+    """Text by which the page is found; its description is found anyway."""
+    boost: float = 1.0
+    files: dict[str, bytes] = field(default_factory=dict)
+    """Files beside it, by their address below the site's root."""
+
+
+class Renderer:
+    """Draws the fragments of one release."""
+
+    def __init__(self, view: ReleaseView, templates: Path, convert: Callable[[str], str] | None = None) -> None:
+        self.view = view
+        self.comparisons: dict[str, TaskComparison] = {
+            task.id: compare_task(view, task) for task in view.cards.tasks.values()
+        }
+        self.colours = model_colours(view.cards.models.values())
+        self._convert = convert
+        self._environment = Environment(
+            loader=FileSystemLoader(templates),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals.update(
+            view=view,
+            cards=view.cards,
+            comparisons=self.comparisons,
+            colours=self.colours,
+            draw=self._draw,
+            inline=inline,
+            listing=numbers.listing,
+            mathml=to_mathml,
+            percent=numbers.percent,
+            plural=numbers.plural,
+            short_digest=numbers.short_digest,
+            range_text=range_text,
+            models_in_words=models_in_words,
+            symbol=symbol,
+            status_text=cells.status_text,
+            why_empty=cells.why_empty,
+            explanation=EXPLANATION,
+            leakage_meaning=cells.LEAKAGE,
+            page_of=cells.page_of,
+        )
+
+    def fragment(self, template: str, path: str, **values: Any) -> str:
+        """Render a template for the page at ``path``; links in it start from there."""
+        root = "../" * path.count("/")
+
+        def to(address: str) -> str:
+            if address.startswith(("http://", "https://", "#")):
+                return address
+            return (root + address) or "./"
+
+        def markdown(text: str, folder: str, below: int = 2) -> Markup:
+            return to_html(text, folder=folder, root=root, below=below)
+
+        html = self._environment.get_template(template).render(to=to, markdown=markdown, root=root, **values)
+        # The fragment is included by the theme's templates: nothing in it may be read as one.
+        return html.replace("{", "&#123;")
+
+    def _draw(self, figure: Figure, layout: Layout) -> Markup:
+        return Markup(to_svg(figure, layout, self._convert))  # noqa: S704 (drawn from numbers; Vega escapes text)

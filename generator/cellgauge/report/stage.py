@@ -1,0 +1,147 @@
+"""Writing what mkdocs reads: a Markdown stub and an HTML fragment for each page.
+
+The stub holds the front matter and the text by which the page is found; the fragment holds what it
+shows. Tables in Markdown would cost three times the build time and twenty times the search index.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import re
+import shutil
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cellgauge.cards import Project, UserError
+from cellgauge.cards.read import parse_yaml
+from cellgauge.report.charts import convert_spec
+from cellgauge.report.links import dead_links
+from cellgauge.report.pages import all_pages
+from cellgauge.report.release import ReleaseView, load_release
+from cellgauge.report.render import Page, Renderer
+
+PROSE = ("principles.md", "methods.md", "contribute.md")
+"""Pages that are plain Markdown, and are handed to mkdocs as they are written."""
+
+Say = Callable[[str], None]
+
+
+def stage(project: Project, release: str | None, *, say: Say = lambda _: None) -> ReleaseView:
+    """Write ``build/pages`` and ``build/overrides``; afterwards a plain ``mkdocs build`` makes the site.
+
+    Everything is drawn before anything is written, so that a mistake in a card leaves the last stage as it was.
+
+    Parameters
+    ----------
+    release
+        The release to show; None for the newest.
+
+    Raises
+    ------
+    UserError
+        When cards, results or pages cannot be used.
+    """
+    view = load_release(project, release)
+    say(f"release {view.name}: {len(view.results)} results" if view.name else "no release yet: cards only")
+    home = _read_home(project.site_src / "index.md")
+    prose = {name: _prose(project.site_src / name) for name in PROSE}
+    build = project.work / "build"
+    renderer = Renderer(view, project.site_src / "templates", _remembering(build / "charts"))
+    pages = list(all_pages(renderer, home))
+    if dead := dead_links(pages, [f"{name.removesuffix('.md')}/" for name in prose]):
+        raise UserError("\n".join(dead))
+    say(f"{len(pages) + len(prose)} pages")
+    frames = {name: renderer.fragment(f"frame/{name}", "") for name in ("banner.html", "release.html")}
+    _write(project, build, pages, prose, frames)
+    return view
+
+
+def _write(project: Project, build: Path, pages: Iterable[Page], prose: dict[str, str], frames: dict[str, str]) -> None:
+    docs, overrides = build / "pages", build / "overrides"
+    for folder, source in ((docs, None), (overrides, project.site_src / "overrides")):
+        if folder.exists():
+            shutil.rmtree(folder)
+        if source is None:
+            folder.mkdir(parents=True)
+        else:
+            shutil.copytree(source, folder)
+    shutil.copytree(project.site_src / "assets", docs / "assets")
+    for name, text in prose.items():
+        (docs / name).write_text(text, encoding="utf-8")
+    for name, fragment in frames.items():
+        _put(overrides / "fragments" / "frame" / name, fragment.encode())
+    for page in pages:
+        stub, fragment = _places(page)
+        _put(docs / stub, _stub(page, fragment).encode())
+        _put(overrides / fragment, page.fragment.encode())
+        for path, data in page.files.items():
+            _put(docs / path, data)
+
+
+def _put(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+_LISTS = ("", "tasks/", "datasets/", "models/", "metrics/", "results/")
+
+
+def _places(page: Page) -> tuple[str, str]:
+    """Return where a page's stub and its fragment go."""
+    name = f"{page.path}index" if page.path in _LISTS else page.path.rstrip("/")
+    return f"{name}.md", f"fragments/{name}.html"
+
+
+def _stub(page: Page, fragment: str) -> str:
+    # The theme writes title and description into the page as they are, so they are escaped here.
+    front: dict[str, Any] = {
+        "title": html.escape(page.title),
+        "description": html.escape(page.description),
+        "fragment": fragment,
+        "page_id": page.path or "home",
+        "hide": ["navigation", "toc"],
+        "search": {"boost": page.boost},
+    }
+    dumped = yaml.safe_dump(front, sort_keys=True, allow_unicode=True, width=1000)
+    return f"---\n{dumped}---\n\n{as_plain_text(page.description)}\n\n{as_plain_text(page.search)}\n"
+
+
+def as_plain_text(text: str) -> str:
+    """Return text as Markdown that means nothing but itself: every mark of punctuation as an entity."""
+    flat = " ".join(text.split())
+    return re.sub(r"[!-/:-@\[-`{-~]", lambda match: f"&#{ord(match[0])};", flat)
+
+
+def _read_home(path: Path) -> tuple[dict[str, Any], str]:
+    text = _prose(path)
+    match = re.match(r"---\r?\n(.*?\n)---\r?\n(.*)", text, flags=re.DOTALL)
+    if match is None:
+        return {}, text
+    return parse_yaml(match[1], str(path), first_line=2)[0], match[2]
+
+
+def _prose(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"{path}: is missing; the site needs this page") from None
+
+
+def _remembering(folder: Path) -> Callable[[str], str]:
+    """Return a converter that keeps each drawn figure, so that only changed ones are drawn again."""
+    converter = version("vl-convert-python")
+
+    def convert(spec: str) -> str:
+        name = hashlib.sha256(f"{converter}\n{spec}".encode()).hexdigest()
+        path = folder / f"{name}.svg"
+        if not path.is_file():
+            _put(path.with_suffix(".tmp"), convert_spec(spec).encode())
+            path.with_suffix(".tmp").replace(path)
+        return path.read_text(encoding="utf-8")
+
+    return convert

@@ -1,0 +1,167 @@
+"""Tables: one object from which a page's HTML, CSV, JSON and figures are drawn.
+
+What is shown, what is sorted by, what is downloaded and what is linked are kept apart, so that none
+of them has to be parsed out of another.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+Raw = str | int | float | bool | None
+"""A value as it is downloaded, unrounded."""
+
+Tone = Literal["", "baseline", "control", "green", "yellow", "red", "gray", "better", "worse", "simulated", "plain"]
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A short label beside a name."""
+
+    text: str
+    tone: Tone = "plain"
+    hover: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell."""
+
+    text: str
+    """What is shown."""
+    raw: tuple[Raw, ...] = ()
+    """What is downloaded, one value per field of the column; the first one is sorted by. Empty: the text itself."""
+    small: str = ""
+    """Shown below, smaller: an interval under its value."""
+    hover: str = ""
+    href: str | None = None
+    """An address relative to the site's root, or an absolute one."""
+    badges: tuple[Badge, ...] = ()
+    tone: Tone = ""
+
+
+MISSING = Cell("–", (None,))
+"""A cell of a value that does not exist, such as the difference of the baseline to itself."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column, and how it is named in downloads."""
+
+    key: str
+    label: str
+    fields: tuple[str, ...] = ("",)
+    """Suffixes of its downloaded values: ``("", "low", "high")`` gives ``key``, ``key_low`` and ``key_high``."""
+    numeric: bool = False
+    direction: Literal["higher", "lower"] | None = None
+    hover: str = ""
+    href: str | None = None
+    shown: bool = True
+    """False for a column that is only downloaded."""
+
+    @property
+    def names(self) -> list[str]:
+        """The names of its values in downloads."""
+        return [f"{self.key}_{suffix}" if suffix else self.key for suffix in self.fields]
+
+    @property
+    def arrow(self) -> str:
+        """``↑`` where higher is better, ``↓`` where lower is."""
+        return {"higher": "↑", "lower": "↓", None: ""}[self.direction]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: a cell for each column, in their order."""
+
+    cells: tuple[Cell, ...]
+    group: str = ""
+    """Rows of one group stand together under a line; sorting stays within it."""
+    instead: str = ""
+    """Shown across the row in place of every cell but the first: why there is nothing else."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its caption."""
+
+    id: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    groups: dict[str, str] = field(default_factory=dict)
+    """What a group of rows is called, where that has to be said."""
+
+    def part(
+        self, id_: str, caption: str, *, rows: Callable[[Row], bool] | None = None, columns: Sequence[str] | None = None
+    ) -> Table:
+        """Return some of the rows and the columns named, in their order here."""
+        places = [i for i, column in enumerate(self.columns) if columns is None or column.key in columns]
+        return replace(
+            self,
+            id=id_,
+            caption=caption,
+            columns=tuple(self.columns[i] for i in places),
+            rows=tuple(
+                replace(row, cells=tuple(row.cells[i] for i in places))
+                for row in self.rows
+                if rows is None or rows(row)
+            ),
+        )
+
+    @property
+    def shown(self) -> list[tuple[int, Column]]:
+        """The columns a page shows, with their places."""
+        return [(i, column) for i, column in enumerate(self.columns) if column.shown]
+
+    @property
+    def bodies(self) -> list[tuple[str, list[Row]]]:
+        """The rows by group, in the order in which groups first appear."""
+        groups: dict[str, list[Row]] = {}
+        for row in self.rows:
+            groups.setdefault(row.group, []).append(row)
+        return list(groups.items())
+
+    def records(self) -> list[dict[str, Raw]]:
+        """Return each row's downloaded values by name."""
+        return [
+            {
+                name: value
+                for column, cell in zip(self.columns, row.cells, strict=True)
+                for name, value in zip(column.names, _padded(cell, len(column.fields)), strict=True)
+            }
+            for row in self.rows
+        ]
+
+    def to_csv(self) -> bytes:
+        """Return the table as CSV: unrounded values, empty where there is none."""
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, [name for column in self.columns for name in column.names], lineterminator="\n")
+        writer.writeheader()
+        for record in self.records():
+            writer.writerow({name: _csv(value) for name, value in record.items()})
+        return text.getvalue().encode()
+
+    def to_json(self, about: dict[str, Any]) -> bytes:
+        """Return the table as JSON, with what it is about before its rows."""
+        document = {**about, "rows": self.records()}
+        return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _padded(cell: Cell, width: int) -> tuple[Raw, ...]:
+    values = cell.raw or (cell.text,)
+    return values + (None,) * (width - len(values))
+
+
+def _csv(value: Raw) -> Raw:
+    """Return a value for CSV; text that a spreadsheet would run as a formula gets an apostrophe before it."""
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return f"'{value}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value

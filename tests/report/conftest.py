@@ -1,0 +1,216 @@
+"""Small releases made up for tests: real cards, real files, invented numbers."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cellgauge.cards import Cards, Project, load_cards
+from cellgauge.cards.canonical import digest
+from cellgauge.results.schema import Interval, Pair, Plan, Release, Result, Score
+from cellgauge.results.store import (
+    describe_replicates,
+    encode_replicates,
+    seal,
+    write_plan,
+    write_release,
+    write_result,
+)
+
+REPO = Path(__file__).resolve().parents[2]
+N_REPLICATES = 400
+FINISHED = dt.datetime(2026, 11, 2, 9, 30, tzinfo=dt.UTC)
+PROSE = ("index.md", "principles.md", "methods.md", "contribute.md")
+
+
+def copy_project(folder: Path, *, simulated: bool = False) -> Project:
+    """Copy the project's cards, pages and templates to a folder of their own, perhaps with a simulated dataset."""
+    shutil.copytree(REPO / "site_src", folder / "site_src")
+    shutil.copy(REPO / "mkdocs.yml", folder / "mkdocs.yml")
+    for name in PROSE:
+        page = folder / "site_src" / name
+        if not page.exists():
+            page.write_text(f"---\ntitle: {name[:-3].title()}\n---\n\n## A heading\n\nA page.\n", encoding="utf-8")
+    if simulated:
+        card = (folder / "site_src/datasets/pbmc68k-reduced.md").read_text(encoding="utf-8")
+        card = card.replace("evidence: measured", "evidence: simulated").replace("PBMC 68k (reduced)", "Toy blood")
+        (folder / "site_src/datasets/toy-blood.md").write_text(card, encoding="utf-8")
+    return Project(folder, folder)
+
+
+class ReleaseBuilder:
+    """Writes a release into a project, one result at a time."""
+
+    def __init__(self, project: Project, name: str = "trial", *, rehearsal: bool = True) -> None:
+        self.project, self.name = project, name
+        self.cards: Cards = load_cards(project)
+        self.folder = project.release(name)
+        self.pairs: list[Pair] = []
+        release = Release(
+            release=name, title="A trial", kind="measured", rehearsal=rehearsal, protocol=digest(["x"]),
+            protocol_date=dt.date(2026, 11, 1),
+        )  # fmt: skip
+        write_release(self.folder, release)
+
+    def add(
+        self, task: str, dataset: str, model: str, value: float, *, noise: float = 0.01, stream: str = "same"
+    ) -> Result:
+        """Write a result whose scores lie at ``value``; replicates share the resampling of their dataset."""
+        card = self.cards.tasks[task]
+        seeds = card.protocol.seeds
+        rng = np.random.default_rng([int(digest(part)[7:15], 16) for part in (task, dataset, model)])
+        shared = np.random.default_rng(int(digest([task, dataset])[7:15], 16)).normal(0, 0.03, N_REPLICATES)
+        scores, rows = [], []
+        for place, ref in enumerate(card.scores):
+            metric = self.cards.metrics[ref.metric]
+            centre = value - 0.02 * place
+            row = centre + shared + rng.normal(0, noise, N_REPLICATES)
+            by_seed = [centre + shift for shift in np.linspace(-0.01, 0.01, len(seeds))]
+            low, high = np.quantile(row, [0.025, 0.975])
+            scores.append(
+                Score(
+                    metric=metric.id, view=ref.view, version=metric.version, direction=metric.direction,
+                    value=float(np.mean(by_seed)), by_seed=[float(x) for x in by_seed],
+                    interval=Interval(low=float(low), high=float(high), level=0.95,
+                                      method="cells resampled within type; uncertainty for these cells only"),
+                    n_units=700, unit=card.unit,
+                )
+            )  # fmt: skip
+            rows.append(row)
+        data = encode_replicates(np.array(rows))
+        replicates = describe_replicates(data, model, (len(rows), N_REPLICATES), digest([task, dataset, stream]))
+        details = {
+            "by_seed": [{"n_clusters": 9 + place, "sizes": {"CD4 T": place}} for place in range(len(seeds))],
+            "dropped_classes": {"Dendritic": "fewer than 5 cells"},
+            "per_class": {"CD4 T": {"n": 100, "f1": 0.91}, "CD14+ Monocyte": {"n": 129, "f1": 0.874}},
+        }
+        return self._write(task, dataset, model, "done", None, scores, replicates, data, details)
+
+    def add_empty(self, task: str, dataset: str, model: str, status: str, reason: str) -> Result:
+        """Write a result without scores."""
+        return self._write(task, dataset, model, status, reason, [], None, None, {})
+
+    def plan(self, task: str, dataset: str, model: str, status: str, reason: str | None = None) -> None:
+        """Plan a pair that gets no result."""
+        self.pairs.append(
+            Pair(
+                task=task,
+                dataset=dataset,
+                model=model,
+                key=digest([task, dataset, model]),
+                status=status,
+                reason=reason,
+            )
+        )
+
+    def finish(self) -> Project:
+        """Write the plan."""
+        write_plan(self.folder, Plan(release=self.name, pairs=self.pairs))
+        return self.project
+
+    def _write(self, task, dataset, model, status, reason, scores, replicates, data, details):  # type: ignore[no-untyped-def]
+        cards = self.cards
+        leakage = None if cards.models[model].is_control else "green"
+        result = seal(
+            {
+                "schema_version": 1,
+                "key": digest([task, dataset, model]),
+                "release": self.name,
+                "status": status,
+                "reason": reason,
+                "task": _subject(task, cards.tasks[task], cards.tasks[task].protocol.version),
+                "dataset": {
+                    **_subject(dataset, cards.datasets[dataset], cards.datasets[dataset].version),
+                    "content": cards.datasets[dataset].digest_of_content,
+                },
+                "model": _subject(model, cards.models[model], cards.models[model].version),
+                "leakage": {"class": leakage, "evidence": "fitted on these cells, without their labels", "split": None},
+                "seeds": cards.tasks[task].protocol.seeds,
+                "scores": [score.model_dump(mode="json") for score in scores],
+                "replicates": replicates.model_dump(mode="json") if replicates else None,
+                "details": details,
+                "gates": [],
+                "params": dict(cards.tasks[task].protocol.params),
+                "environment": {
+                    "python": "3.11.9", "cellgauge": "0.1.0", "packages": {"numpy": "2.0.0", "scanpy": "1.11.4"},
+                    "platform": "Linux-x86_64", "cpu": "a CPU", "gpu": None, "image_digest": None,
+                },
+                "resources": {
+                    "embedding_wall_s": 1.25, "evaluation_wall_s": 8.5, "cpu_s": 12.0, "peak_memory_mb": 812.0,
+                    "memory_method": "largest resident set", "gpu_memory_mb": None,
+                },
+                "log": "Traceback\nMemoryError: {{ 7*7 }}" if status == "failed" else None,
+                "started_at": FINISHED.isoformat(),
+                "finished_at": FINISHED.isoformat(),
+            }
+        )  # fmt: skip
+        write_result(self.folder, result, data)
+        return result
+
+
+def _subject(id_: str, card: object, version: int) -> dict[str, object]:
+    return {"id": id_, "version": version, "digest": card.digest}  # type: ignore[attr-defined]
+
+
+def full_release(project: Project) -> Project:
+    """Write a release with measured and simulated data, empties of several kinds, and planned pairs."""
+    release = ReleaseBuilder(project)
+    values = {"pca": 0.55, "svd": 0.553, "nmf": 0.47, "raw-expression": 0.62, "oracle": 0.99, "random": 0.001}
+    datasets = [one for one in ("pbmc68k-reduced", "toy-blood") if one in release.cards.datasets]
+    for task in ("clustering", "classification", "embedding"):
+        for dataset in datasets:
+            for model, value in values.items():
+                if (task, model, dataset) == ("classification", "nmf", "pbmc68k-reduced"):
+                    release.add_empty(task, dataset, model, "failed", "ValueError: negative <values> {{ 7*7 }}")
+                elif (task, model, dataset) == ("classification", "svd", "pbmc68k-reduced"):
+                    release.add_empty(task, dataset, model, "timeout", "600 s")
+                else:
+                    release.add(task, dataset, model, value)
+    release.plan("batch-integration", "pbmc68k-reduced", "pca", "not_applicable", "the dataset has no batch column")
+    release.plan("batch-integration", "pbmc68k-reduced", "svd", "to_run")
+    return release.finish()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A copy of the project with a simulated dataset and no results."""
+    return copy_project(tmp_path / "project", simulated=True)
+
+
+@pytest.fixture
+def release(project: Project) -> ReleaseBuilder:
+    """An empty release in ``project``."""
+    return ReleaseBuilder(project)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Path]:
+    """A project with a full release, and its site, built once for all tests that only look at it."""
+    from cellgauge.report.build import build_site
+
+    project = full_release(copy_project(tmp_path_factory.mktemp("built"), simulated=True))
+    return project, build_site(project, None, project.work / "site", say=lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def site(built: tuple[Project, Path]) -> Path:
+    """The site of ``built``."""
+    return built[1]
+
+
+@pytest.fixture
+def edit(project: Project) -> Callable[[str, str, str], None]:
+    """Replace text in a file of ``project``; it has to be there."""
+
+    def change(path: str, old: str, new: str) -> None:
+        file = project.source / path
+        text = file.read_text(encoding="utf-8")
+        assert old in text, f"{path} does not hold {old!r}"
+        file.write_text(text.replace(old, new), encoding="utf-8")
+
+    return change

@@ -1,0 +1,191 @@
+"""The built site as a whole: reproducible, closed in itself, and safe against what cards say."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit
+
+import pytest
+
+from cellgauge.report.build import build_site
+from cellgauge.results.schema import EXPLANATION
+from cellgauge.results.store import result_path
+
+pytestmark = pytest.mark.site
+
+LOADING = {("link", "href"), ("script", "src"), ("img", "src"), ("iframe", "src"), ("source", "src"), ("use", "href")}
+NOT_FETCHED = {"canonical", "prev", "next", "alternate"}
+
+
+class Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.anchors: set[str] = set()
+        self.hrefs: list[str] = []
+        self.loaded: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        if attributes.get("id"):
+            assert attributes["id"] not in self.anchors, f"id {attributes['id']} is there twice"
+            self.anchors.add(attributes["id"])
+        if tag == "a" and attributes.get("href") is not None:
+            self.hrefs.append(attributes["href"])
+        for element, attribute in LOADING:
+            if tag == element and attributes.get(attribute) and attributes.get("rel") not in NOT_FETCHED:
+                self.loaded.append(attributes[attribute])
+
+
+def read(path: Path) -> Links:
+    links = Links()
+    links.feed(path.read_text(encoding="utf-8"))
+    return links
+
+
+def digests(site: Path) -> dict[str, str]:
+    return {
+        path.relative_to(site).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(site.rglob("*"))
+        if path.suffix in (".html", ".csv", ".json", ".xml")
+    }
+
+
+def test_twice_gives_the_same_bytes(built, site):
+    project, _ = built
+    again = build_site(project, None, project.work / "again", say=lambda _: None)
+    assert digests(again) == digests(site)
+
+
+def test_plain_mkdocs_gives_the_same_site(built, site):
+    project, _ = built
+    subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "-q", "-f", "mkdocs.yml", "-d", "plain"],
+        cwd=project.source, check=True, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, timeout=120,
+    )  # fmt: skip
+    assert digests(project.source / "plain") == digests(site)
+
+
+def test_every_link_leads_somewhere(site):
+    pages = {path: read(path) for path in site.rglob("*.html")}
+    dead = []
+    for path, links in pages.items():
+        base = "https://site.example/cellgauge/" + path.relative_to(site).as_posix()
+        for href in links.hrefs:
+            url = urlsplit(urljoin(base, href))
+            if url.netloc != "site.example":
+                continue
+            inside = unquote(url.path).removeprefix("/cellgauge/")
+            target = site / inside / "index.html" if not inside or inside.endswith("/") else site / inside
+            if not target.is_file() or (url.fragment and url.fragment not in pages[target].anchors):
+                dead.append(f"{path.relative_to(site)}: {href}")
+    assert not dead
+
+
+def test_nothing_is_loaded_from_another_host(site):
+    for path in site.rglob("*.html"):
+        foreign = [address for address in read(path).loaded if re.match(r"(https?:)?//", address)]
+        assert not foreign, path
+    css = (site / "assets/cellgauge.css").read_text(encoding="utf-8")
+    assert not re.search(r"url\(\"?(https?:)?//", css)
+
+
+def test_every_page_has_one_title_and_a_feedback_link_with_its_id(site):
+    for path in site.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        assert len(re.findall(r"<h1\b", text)) == 1, path
+        found = re.findall(r'class="cg-feedback"[^>]*href="([^"]+)"', text)
+        assert len(found) == 1, path
+        page = path.relative_to(site).as_posix().removesuffix("index.html") or "home"
+        assert f"Page: {page.removesuffix('.html')}" in unquote(found[0]), path
+
+
+def test_pages_are_small(site):
+    heavy = {path: path.stat().st_size for path in site.rglob("*.html") if path.stat().st_size > 250_000}
+    assert not heavy
+
+
+def test_raw_results_are_the_very_files(built, site):
+    project, _ = built
+    folder = project.release("trial")
+    for path in folder.glob("*/*/*.json"):
+        copy = result_path(site / "results", *path.parts[-3:-1], path.stem)
+        assert copy.read_bytes() == path.read_bytes()
+
+
+def test_empties_explain_themselves(site):
+    text = (site / "results/classification/pbmc68k-reduced/nmf/index.html").read_text(encoding="utf-8")
+    assert "Failed: The model or the evaluation stopped with an error." in text
+    assert "ValueError: negative &lt;values&gt; &#123;&#123; 7*7 }}" in text
+    assert "MemoryError: &#123;&#123; 7*7 }}" in text
+    assert "--task classification --dataset pbmc68k-reduced --model nmf --again" in text
+    planned = (site / "tasks/batch-integration/index.html").read_text(encoding="utf-8")
+    assert EXPLANATION["not_applicable"] in planned
+    assert "The dataset has no batch column." in planned
+
+
+def test_simulated_data_and_rehearsals_are_labelled(site):
+    for page in ("tasks/clustering/", "models/svd/", "datasets/", "datasets/toy-blood/", "results/",
+                 "results/clustering/toy-blood/svd/"):  # fmt: skip
+        assert re.search(
+            r"cg-badge--simulated|\(simulated\)", (site / page / "index.html").read_text(encoding="utf-8")
+        ), page
+    for path in site.rglob("*.html"):
+        assert "made to try the machinery, not to be cited" in path.read_text(encoding="utf-8"), path
+
+
+def test_verdicts_are_found_in_text(site):
+    docs = json.loads((site / "search/search_index.json").read_text(encoding="utf-8"))["docs"]
+    by_place = {doc["location"]: doc for doc in docs}
+    task, result = by_place["tasks/clustering/"], by_place["results/clustering/pbmc68k-reduced/svd/"]
+    assert "is better than PCA on cell clustering" in task["text"]
+    assert task["boost"] > result["boost"]
+
+
+HOSTILE = (
+    "\"><script>alert(1)</script><img src=x onerror=alert(1)> {{ 7*7 }} {% raw %} {: .x onclick=y } `a` *b* # '&lt;"
+)
+
+
+def test_hostile_cards_are_only_text(project, release, edit):
+    """Every text of a card and of a result comes out as text, wherever it shows."""
+    quoted = json.dumps(HOSTILE)
+    edit("site_src/models/svd.md", "name: Truncated SVD", f"name: {quoted}")
+    edit("site_src/models/svd.md", "summary: ", f"summary: {quoted} # ")
+    edit("site_src/models/svd.md", "\n---\n", f"\n---\n{HOSTILE}\n\n[x](javascript:alert(1)) <b onclick=x>\n")
+    edit("site_src/tasks/clustering.md", "name: Cell clustering", f"name: {quoted}")
+    edit("site_src/datasets/toy-blood.md", "name: Toy blood", f"name: {quoted}")
+    edit("site_src/metrics/adjusted-rand-index.md", "short_name: ARI", f"short_name: {quoted}")
+    release.__init__(project)  # the cards have changed
+    for dataset in ("pbmc68k-reduced", "toy-blood"):
+        for model in ("pca", "svd", "random"):
+            release.add("clustering", dataset, model, 0.5)
+    release.add_empty("clustering", "pbmc68k-reduced", "nmf", "failed", HOSTILE)
+    release.plan("clustering", "toy-blood", "nmf", "not_applicable", HOSTILE)
+    site = build_site(release.finish(), None, project.work / "site", say=lambda _: None)
+
+    class Elements(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            attributes = dict(attrs)
+            assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
+            assert not str(attributes.get("href", "")).lower().startswith("javascript"), attributes
+            assert attributes.get("src") != "x"
+            if tag == "script":
+                assert "src" in attributes or attributes.get("id") == "__config" or not attributes
+
+    for path in site.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        assert "<script>alert" not in text, path
+        assert " 49 " not in re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL), (
+            f"{path}: a template in a text was run"
+        )
+        Elements().feed(text)
+    title = re.search(r"<title>(.*?)</title>", (site / "models/svd/index.html").read_text(encoding="utf-8"), re.DOTALL)
+    assert "&lt;script&gt;" in title[1]
+    assert "<script" not in (site / "search/search_index.json").read_text(encoding="utf-8")

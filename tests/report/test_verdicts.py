@@ -1,0 +1,156 @@
+"""The sentence on top of a task's page follows from the replicates alone."""
+
+from __future__ import annotations
+
+from cellgauge.cards import Project
+from cellgauge.report.comparison import TaskComparison, compare_task
+from cellgauge.report.release import load_release
+
+PBMC, TOY = "pbmc68k-reduced", "toy-blood"
+
+
+def compare(project: Project, task: str = "clustering") -> TaskComparison:
+    view = load_release(project, None)
+    return compare_task(view, view.cards.tasks[task])
+
+
+def add(release, values, dataset=PBMC, **more):
+    for model, value in values.items():
+        release.add("clustering", dataset, model, value, noise=0.002, **more)
+
+
+def test_some_models_are_better(release):
+    add(release, {"pca": 0.5, "svd": 0.56, "nmf": 0.5, "raw-expression": 0.4, "oracle": 0.99, "random": 0.0})
+    comparison = compare(release.finish())
+    verdict = comparison.verdict()
+    assert verdict.sentence == "1 of 3 models is better than PCA on cell clustering."
+    assert verdict.basis == (
+        "Adjusted Rand index; 95 % paired intervals, Holm-adjusted; one dataset: the order of models is descriptive"
+    )
+    words = {row.model.id: row.word for row in comparison.datasets[0].rows}
+    assert words == {
+        "svd": "better", "pca": None, "nmf": "not separated", "raw-expression": "worse", "oracle": None, "random": None,
+    }  # fmt: skip
+
+
+def test_rows_stand_from_best_to_worst_and_controls_below(release):
+    add(release, {"pca": 0.5, "svd": 0.56, "nmf": 0.3, "oracle": 0.99, "random": 0.0})
+    (one,) = compare(release.finish()).datasets
+    assert [row.model.id for row in one.rows] == ["svd", "pca", "nmf", "oracle", "random"]
+
+
+def test_no_model_is_separated(release):
+    add(release, {"pca": 0.5, "svd": 0.5, "nmf": 0.5})
+    sentence = compare(release.finish()).verdict().sentence
+    assert sentence == "None of 2 models could be told apart from PCA on cell clustering."
+
+
+def test_none_better_and_some_worse(release):
+    add(release, {"pca": 0.5, "svd": 0.5, "nmf": 0.4})
+    sentence = compare(release.finish()).verdict().sentence
+    assert sentence == "None of 2 models is better than PCA on cell clustering; 1 is worse."
+
+
+def test_all_are_better_or_worse(release):
+    add(release, {"pca": 0.5, "svd": 0.6, "nmf": 0.7})
+    assert compare(release.finish()).verdict().sentence == "All 2 models are better than PCA on cell clustering."
+    add(release, {"svd": 0.3, "nmf": 0.2})
+    assert compare(release.finish()).verdict().sentence == "All 2 models are worse than PCA on cell clustering."
+
+
+def test_a_single_model(release):
+    add(release, {"pca": 0.5, "svd": 0.6})
+    sentence = compare(release.finish()).verdict().sentence
+    assert sentence == "Truncated SVD, the only model compared, is better than PCA on cell clustering."
+
+
+def test_simulated_data_never_count(release):
+    add(release, {"pca": 0.5, "svd": 0.5, "nmf": 0.5})
+    add(release, {"pca": 0.5, "svd": 0.9, "nmf": 0.9}, dataset=TOY)
+    comparison = compare(release.finish())
+    assert comparison.verdict().sentence == "None of 2 models could be told apart from PCA on cell clustering."
+    assert "1 simulated dataset shown apart and not counted" in comparison.verdict().basis
+    assert [one.dataset.evidence for one in comparison.datasets] == ["measured", "simulated"]
+
+
+def test_only_simulated_data_say_so(release):
+    add(release, {"pca": 0.5, "svd": 0.9, "nmf": 0.5}, dataset=TOY)
+    verdict = compare(release.finish()).verdict()
+    assert verdict.sentence == "1 of 2 models is better than PCA on cell clustering in simulated data."
+    assert verdict.basis.endswith("simulated data only")
+
+
+def test_datasets_of_one_study_count_as_one(release, edit):
+    edit("site_src/datasets/toy-blood.md", "evidence: simulated", "evidence: measured")
+    release.__init__(release.project)  # the cards have changed
+    add(release, {"pca": 0.5, "svd": 0.9, "nmf": 0.5})
+    add(release, {"pca": 0.5, "svd": 0.9, "nmf": 0.9}, dataset=TOY)
+    verdict = compare(release.finish()).verdict()
+    assert verdict.sentence == (
+        "Models better than PCA on cell clustering: 1 of 2 on PBMC 68k (reduced) and 2 of 2 on Toy blood."
+    )
+    assert "2 datasets of 1 independent study: the order of models is descriptive" in verdict.basis
+
+
+def test_other_resamples_are_not_comparable(release):
+    add(release, {"pca": 0.5, "nmf": 0.5})
+    add(release, {"svd": 0.9}, stream="another")
+    (one,) = compare(release.finish()).datasets
+    row = one.row("svd")
+    assert row.difference is None
+    assert row.word is None
+    assert row.note == "not comparable: it was not evaluated on the baseline's resamples"
+    assert compare(release.project).verdict().sentence.startswith("NMF, the only model compared, could not be told")
+
+
+def test_without_the_baseline_nothing_is_said(release):
+    add(release, {"svd": 0.9})
+    release.add_empty("clustering", PBMC, "pca", "failed", "it broke")
+    verdict = compare(release.finish()).verdict()
+    assert verdict.text == "Nothing to compare yet: the baseline, PCA, has no result."
+
+
+def test_only_controls(release):
+    add(release, {"pca": 0.5, "random": 0.0})
+    verdict = compare(release.finish()).verdict()
+    assert verdict.text == "Nothing to compare yet: only the baseline and controls have results."
+
+
+def test_no_results(project, release):
+    release.finish()
+    assert compare(project).verdict().text == "No results yet: no evaluation has been run."
+    planned = next(id_ for id_, task in load_release(project, None).cards.tasks.items() if task.implementation is None)
+    assert "this task is planned" in compare(project, planned).verdict().text
+
+
+def test_only_empties(release):
+    release.add_empty("clustering", PBMC, "pca", "timeout", "600 s")
+    verdict = compare(release.finish()).verdict()
+    assert verdict.text == "No results yet: every evaluation so far is without scores."
+
+
+def test_how_it_is_ranked_quotes_the_protocol(release):
+    add(release, {"pca": 0.5, "svd": 0.6, "nmf": 0.5, "random": 0.0})
+    comparison = compare(release.finish())
+    text = " ".join(comparison.how_ranked())
+    protocol = comparison.task.protocol
+    assert f"{protocol.replicates:,} resamples" in text
+    assert f"protocol version {protocol.version}" in text
+    assert "(here 2)" in text, "controls and the baseline are not among those compared"
+
+
+def test_removing_a_model_changes_no_score(release):
+    values = {"pca": 0.5, "svd": 0.52, "nmf": 0.5, "raw-expression": 0.49}
+    add(release, values)
+    before = {row.model.id: row.score for row in compare(release.finish()).datasets[0].rows}
+    (release.folder / "clustering" / PBMC / "nmf.json").unlink()
+    after = {row.model.id: row.score for row in compare(release.project).datasets[0].rows}
+    assert after == {id_: score for id_, score in before.items() if id_ != "nmf"}
+
+
+def test_a_bound_that_decides_never_reads_as_zero(release):
+    for model, value in {"pca": 0.5, "svd": 0.5002, "nmf": 0.5}.items():
+        release.add("clustering", PBMC, model, value, noise=0.00002)
+    (one,) = compare(release.finish()).datasets
+    assert one.row("svd").word == "better"
+    assert one.decimals == 4
