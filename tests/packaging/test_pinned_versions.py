@@ -1,0 +1,72 @@
+"""constraints.txt pins every dependency for every supported Python, and says nothing about where it was made."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+REQUIREMENTS = [Requirement(one) for group in (PROJECT["dependencies"], *EXTRAS.values()) for one in group]
+LINES = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+PINS = [Requirement(line) for line in LINES]
+PYTHONS = ("3.11.0", "3.11.14", "3.12.0", "3.13.0")
+EVALUATION = {"anndata", "jax", "pandas", "pyarrow", "scanpy", "scib-metrics", "scikit-learn", "scipy"}
+
+
+def pins_for(python: str) -> dict[str, str]:
+    """The version of each package that a Python gets, on a common machine."""
+    environment = {
+        "python_full_version": python,
+        "python_version": ".".join(python.split(".")[:2]),
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+        "sys_platform": "linux",
+        "platform_machine": "x86_64",
+    }
+    chosen = [pin for pin in PINS if pin.marker is None or pin.marker.evaluate(environment)]
+    names = [canonicalize_name(pin.name) for pin in chosen]
+    assert sorted(set(names)) == sorted(names), "a package is pinned twice"
+    return dict(zip(names, (str(pin.specifier) for pin in chosen), strict=True))
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_every_dependency_is_pinned_inside_its_range(python: str):
+    pins = pins_for(python)
+    for requirement in REQUIREMENTS:
+        pin = pins.get(canonicalize_name(requirement.name))
+        assert pin is not None, f"{requirement.name} is not in constraints.txt; run: make lock"
+        assert pin.startswith("==")
+        assert requirement.specifier.contains(pin.removeprefix("=="), prereleases=True), f"{requirement} against {pin}"
+
+
+def test_every_line_is_one_exact_pin_and_nothing_else():
+    for line, pin in zip(LINES, PINS, strict=True):
+        assert re.fullmatch(r"[A-Za-z0-9._-]+==[0-9a-z.+!]+( ; [a-z_]+ (<|>=|!=|==) '[\w.]+')?", line), line
+        assert pin.url is None
+    assert sorted(LINES, key=lambda line: re.split(r"[= ]", line)[0]) == LINES
+
+
+def test_the_supported_pythons_are_those_that_are_pinned():
+    supported = SpecifierSet(PROJECT["requires-python"])
+    assert all(supported.contains(python) for python in PYTHONS)
+    minors = [f"3.{minor}" for minor in range(30) if supported.contains(f"3.{minor}.99")]
+    named = [text.rsplit(" ", 1)[1] for text in PROJECT["classifiers"] if text.startswith("Programming Language")]
+    assert minors == named == sorted({".".join(python.split(".")[:2]) for python in PYTHONS})
+
+
+def test_the_core_asks_for_no_package_of_evaluation():
+    core = {canonicalize_name(Requirement(one).name) for one in PROJECT["dependencies"]}
+    assert not core & EVALUATION
+    assert EVALUATION & {canonicalize_name(Requirement(one).name) for one in EXTRAS["run"]}
+
+
+def test_ranges_have_both_ends():
+    for requirement in REQUIREMENTS:
+        operators = {part.operator for part in requirement.specifier}
+        assert operators == {">=", "<"}, f"{requirement}: expected a range with both ends"
