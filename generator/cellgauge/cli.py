@@ -142,11 +142,10 @@ def plan(start: Path | None, /, release: str, as_json: bool, **chosen: tuple[str
 @click.option(
     "--time-limit",
     type=click.FloatRange(min=0, min_open=True),
-    default=60,
-    show_default=True,
     metavar="MINUTES",
-    help="Stop a single embedding or evaluation after this long.",
+    help="Stop a single embedding or evaluation after this long [default: 60].",
 )
+@click.option("--scheduler", metavar="ADDRESS", help="Run on the workers of this Dask scheduler (tcp://HOST:PORT).")
 @click.option("--again", is_flag=True, help="Compute also what is done, embeddings included.")
 @click.option("--retry", multiple=True, metavar="STATUS", help="Try empties of this status again; may be repeated.")
 @_json_option
@@ -156,7 +155,8 @@ def run(
     /,
     release: str,
     jobs: int | None,
-    time_limit: float,
+    time_limit: float | None,
+    scheduler: str | None,
     again: bool,
     retry: tuple[str, ...],
     as_json: bool,
@@ -170,6 +170,8 @@ def run(
         if status not in EXPLANATION or status == "done":
             known = ", ".join(one for one in EXPLANATION if one != "done")
             raise click.BadParameter(f'unknown status "{status}"; known: {known}', param_hint="--retry")
+    if scheduler and (jobs or time_limit):
+        raise click.UsageError("--jobs and --time-limit are for workers on this machine, not for --scheduler.")
     project, cards, filters = _open(start, **chosen)
     made = make_plan(project, cards, release, filters)
     save_plan(project, cards, made, rehearsal=_is_rehearsal(release))
@@ -180,13 +182,21 @@ def run(
         else:
             click.echo(f"Nothing to do: release {release} is up to date.")
         return
+    from cellgauge.models.cache import cache_folder
+    from cellgauge.runner.dask_workers import DaskWorkers
     from cellgauge.runner.execute import execute
     from cellgauge.runner.progress import progress
     from cellgauge.runner.steps import Context
-    from cellgauge.runner.workers import LocalWorkers
+    from cellgauge.runner.workers import LocalWorkers, Workers
 
-    context = Context(project, cards, release, again)
-    workers = LocalWorkers(min(jobs or os.cpu_count() or 1, len(pairs)), time_limit * 60)
+    cache = cache_folder()
+    cache.mkdir(parents=True, exist_ok=True)
+    context = Context(project, cards, release, again, cache)
+    workers: Workers
+    if scheduler:
+        workers = DaskWorkers(scheduler, [project.source, project.work, cache])
+    else:
+        workers = LocalWorkers(min(jobs or os.cpu_count() or 1, len(pairs)), 60 * (time_limit or 60))
     try:
         with progress(len(pairs), quiet=as_json) as report, workers:
             ended = execute(context, pairs, workers, report)

@@ -102,6 +102,7 @@ class TinyProject:
 
     def __init__(self, folder: Path) -> None:
         self.project = Project(folder, folder)
+        self.cache = folder / "cache"
         (folder / "mkdocs.yml").write_text("site_name: test\n")
         for kind in ("metrics", "tasks", "models"):
             shutil.copytree(REPOSITORY / "site_src" / kind, folder / "site_src" / kind)
@@ -139,8 +140,7 @@ class TinyProject:
 
 
 @pytest.fixture
-def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyProject:
-    monkeypatch.setenv("CELLGAUGE_CACHE", str(tmp_path / "cache"))
+def tiny(tmp_path: Path) -> TinyProject:
     return TinyProject(tmp_path)
 
 

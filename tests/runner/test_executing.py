@@ -22,7 +22,7 @@ def run(tiny, in_process, models, *, tasks=FAST, again=False, retry=()) -> dict[
     plan = make_plan(tiny.project, cards, "r", filters)
     save_plan(tiny.project, cards, plan, rehearsal=True)
     pairs = pairs_to_run(tiny.project.release("r"), plan, filters, again=again, retry=retry)
-    return dict(execute(Context(tiny.project, cards, "r", again), pairs, in_process(), lambda event: None))
+    return dict(execute(Context(tiny.project, cards, "r", again, tiny.cache), pairs, in_process(), lambda event: None))
 
 
 def result(tiny, model: str, task: str = "embedding") -> Result:

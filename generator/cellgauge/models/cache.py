@@ -23,7 +23,7 @@ from cellgauge.results.store import to_json, write_atomically
 def cache_folder() -> Path:
     """Return the folder for what can be made again: ``$CELLGAUGE_CACHE``, or the user's cache."""
     chosen = os.environ.get("CELLGAUGE_CACHE")
-    return Path(chosen) if chosen else platformdirs.user_cache_path("cellgauge")
+    return Path(chosen).resolve() if chosen else platformdirs.user_cache_path("cellgauge")
 
 
 def embedding_key(model: ModelCard, dataset: DatasetCard, seed: int, code: str) -> str:

@@ -26,7 +26,7 @@ from cellgauge.cards.model import FunctionModel, ModelCard
 from cellgauge.cards.project import Cards, Project
 from cellgauge.cards.task import TaskCard
 from cellgauge.data.dataset import Dataset, load_dataset
-from cellgauge.models.cache import Cost, EmbeddingCache, Entry, cache_folder, embedding_key
+from cellgauge.models.cache import Cost, EmbeddingCache, Entry, embedding_key
 from cellgauge.models.embedding import accept_embedding
 from cellgauge.results.schema import Interval, Pair, Resources, Score
 from cellgauge.results.store import describe_replicates, encode_replicates, seal, write_result
@@ -48,6 +48,7 @@ class Context:
     cards: Cards
     release: str
     again: bool
+    cache: Path
 
     @property
     def folder(self) -> Path:
@@ -69,8 +70,8 @@ def embed(context: Context, dataset_id: str, model_id: str, seeds: tuple[int, ..
     made = 0
     for seed in seeds if model.seeded else seeds[:1]:
         key = _embedding_key(context, model, dataset, seed)
-        with _lock(key):
-            cache = EmbeddingCache(cache_folder())
+        with _lock(context, key):
+            cache = EmbeddingCache(context.cache)
             if not context.again and cache.read(key) is not None:
                 continue
             loaded = _dataset(dataset, context.project.source)
@@ -90,7 +91,7 @@ def score(context: Context, pair: Pair) -> str:
     """Evaluate one pair from cached embeddings and write its result; return "done" or "already done"."""
     task, dataset = context.cards.tasks[pair.task], context.cards.datasets[pair.dataset]
     model = context.cards.models[pair.model]
-    with _lock(f"{context.folder.resolve()}/{pair.task}/{pair.dataset}/{pair.model}"):
+    with _lock(context, f"{context.folder.resolve()}/{pair.task}/{pair.dataset}/{pair.model}"):
         if not context.again and state_of(context.folder, pair)[0] == "done":
             return "already done"
         started = dt.datetime.now(dt.UTC)
@@ -124,7 +125,7 @@ def score(context: Context, pair: Pair) -> str:
 
 def write_empty(context: Context, pair: Pair, failure: StepError, started: dt.datetime) -> None:
     """Record why an attempted evaluation has no scores."""
-    with _lock(f"{context.folder.resolve()}/{pair.task}/{pair.dataset}/{pair.model}"):
+    with _lock(context, f"{context.folder.resolve()}/{pair.task}/{pair.dataset}/{pair.model}"):
         result = seal(
             {
                 **common_fields(context.cards, context.release, pair),
@@ -169,7 +170,7 @@ def _read_embeddings(
     context: Context, model: ModelCard, dataset: DatasetCard, seeds: list[int]
 ) -> tuple[dict[int, NDArray[np.float32]], list[Entry]]:
     """Return the embedding for each seed (one and the same array for a model without seeds) and their entries."""
-    cache = EmbeddingCache(cache_folder())
+    cache = EmbeddingCache(context.cache)
     by_key: dict[str, tuple[NDArray[np.float32], Entry]] = {}
     embeddings = {}
     for seed in seeds:
@@ -230,8 +231,8 @@ def _resources(entries: list[Entry], evaluating: Cost) -> Resources:
     )
 
 
-def _lock(name: str) -> FileLock:
+def _lock(context: Context, name: str) -> FileLock:
     """Return a lock on an outcome. The system releases it when its holder dies."""
-    folder = cache_folder() / "locks"
+    folder = context.cache / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.lock")
