@@ -69,6 +69,7 @@ def test_a_missing_label_column_names_what_there_is(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.filterwarnings("ignore:Observation names are not unique")
 def test_every_problem_is_listed_at_once(tmp_path: Path) -> None:
     bad = cells()
     bad.obs_names = ["same"] * 2 + list(bad.obs_names[2:])

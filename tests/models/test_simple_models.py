@@ -59,6 +59,7 @@ def test_pca_ignores_the_seed(counts: ad.AnnData) -> None:
     np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.filterwarnings("ignore:Some cells have zero counts")
 def test_fewer_genes_than_components_are_not_an_error(counts: ad.AnnData) -> None:
     assert linear.pca(counts[:, :4].copy(), seed=0, n_components=50, n_top_genes=100).shape == (60, 4)
     assert linear.truncated_svd(counts[:, :4].copy(), seed=0, n_components=50).shape == (60, 3)

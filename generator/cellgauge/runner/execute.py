@@ -22,7 +22,6 @@ class Event:
     pair: Pair
     status: str
     reason: str | None
-    wall_s: float
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,9 @@ def execute(context: Context, pairs: list[Pair], workers: Workers, on_event: Cal
         job = _Job(step.__name__, pairs[0].dataset, pairs[0].model, pairs, dt.datetime.now(dt.UTC))
         jobs[workers.submit(step, context, *arguments)] = job
 
-    def end(job: _Job, pair: Pair, status: str, reason: str | None = None) -> None:
+    def end(pair: Pair, status: str, reason: str | None = None) -> None:
         ended[status] += 1
-        on_event(Event(pair, status, reason, (dt.datetime.now(dt.UTC) - job.started).total_seconds()))
+        on_event(Event(pair, status, reason))
 
     for dataset in dict.fromkeys(pair.dataset for pair in pairs):
         submit(check_dataset, (dataset,), tuple(pair for pair in pairs if pair.dataset == dataset))
@@ -67,7 +66,7 @@ def execute(context: Context, pairs: list[Pair], workers: Workers, on_event: Cal
             failure = lost(error, workers.time_limit)
             for pair in job.pairs:
                 write_empty(context, pair, failure, job.started)
-                end(job, pair, failure.status, failure.reason)
+                end(pair, failure.status, failure.reason)
             continue
         if job.step == check_dataset.__name__:
             for model in dict.fromkeys(pair.model for pair in job.pairs):
@@ -77,7 +76,7 @@ def execute(context: Context, pairs: list[Pair], workers: Workers, on_event: Cal
             for pair in job.pairs:
                 submit(score, (pair,), (pair,))
         else:
-            end(job, job.pairs[0], answer)
+            end(job.pairs[0], answer)
     return ended
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -25,12 +26,15 @@ def progress(total: int, *, quiet: bool = False) -> Iterator[Callable[[Event], N
     """
     console = Console(quiet=quiet)
     if not console.is_terminal:
-        done = 0
+        done, began = 0, time.monotonic()
 
         def line(event: Event) -> None:
             nonlocal done
             done += 1
-            console.print(f"[{done}/{total}] {describe(event)}", markup=False, highlight=False, soft_wrap=True)
+            elapsed = time.monotonic() - began
+            console.print(
+                f"[{done}/{total}, {elapsed:.0f} s] {describe(event)}", markup=False, highlight=False, soft_wrap=True
+            )
 
         yield line
         return
@@ -55,4 +59,4 @@ def progress(total: int, *, quiet: bool = False) -> Iterator[Callable[[Event], N
 def describe(event: Event) -> str:
     """Say in one line how an evaluation ended."""
     pair = f"{event.pair.task} × {event.pair.dataset} × {event.pair.model}"
-    return f"{pair}: {event.status}{f': {event.reason}' if event.reason else f' ({event.wall_s:.1f} s)'}"
+    return f"{pair}: {event.status}{f': {event.reason}' if event.reason else ''}"
