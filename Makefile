@@ -76,5 +76,5 @@ $(VENV)/.installed-run: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing cellgauge and what its tests need; the first time this takes a few minutes"
-	@$(PIP) -e '.[run,dask,test,dev]'
+	@$(PIP) -e '.[run,dask,export,test,dev]'
 	@touch $@ $(VENV)/.installed-run

@@ -3,6 +3,7 @@
 The rooms, each importing only rooms below it::
 
     cli                 commands: parse, call, print
+    exchange            other people's formats
     report | runner     two wings that never import each other: pages are drawn from files that runs wrote
     tasks               one module a task: what is computed and scored
     models              obtaining an embedding

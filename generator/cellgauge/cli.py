@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -55,16 +56,15 @@ def main(ctx: click.Context, project: Path | None) -> None:
     ctx.obj = project
 
 
+def _check_release(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.match(RELEASE, value):
+        raise click.BadParameter(f'expected lower-case words joined by "." or "-", found "{value}"')
+    return value
+
+
 def _release_option(*, required: bool) -> Callable[[Command], Command]:
-    def check(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-        import re
-
-        if value is not None and not re.match(RELEASE, value):
-            raise click.BadParameter(f'expected lower-case words joined by "." or "-", found "{value}"')
-        return value
-
     text = "Name of the release, a folder in results/."
-    return click.option("--release", required=required, callback=check, metavar="R", help=text)
+    return click.option("--release", required=required, callback=_check_release, metavar="R", help=text)
 
 
 def _filters(command: Command) -> Command:
@@ -253,6 +253,22 @@ def serve(start: Path | None, /, release: str | None, port: int, out: Path | Non
 
     project = find_project(start)
     serve_site(project, release, out or project.work / "site", port, say=click.echo)
+
+
+@main.command()
+@click.argument("release", callback=_check_release)
+@click.option("--format", "kind", type=click.Choice(["csv", "json", "parquet"]), required=True)
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=".", help="Folder to write to [default: here]."
+)
+@click.pass_obj
+def export(start: Path | None, /, release: str, kind: str, out: Path) -> None:
+    """Write all scores of RELEASE as one long table."""
+    from cellgauge.cards.project import find_project
+    from cellgauge.exchange.table import export_table
+
+    path, n_rows = export_table(find_project(start).release(release), kind, out)
+    click.echo(f"{path}: {n_rows} rows")
 
 
 def _open(

@@ -1,0 +1,1 @@
+"""Other people's formats: a release as tables that other programs read."""
