@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cellgauge.cards.project import Cards, Project
     from cellgauge.runner.plan import Filters
 
-RELEASE = r"^[a-z0-9]+([.-][a-z0-9]+)*$"
+RELEASE = r"[a-z0-9]+([.-][a-z0-9]+)*"
 
 
 class _Group(click.Group):
@@ -57,7 +57,7 @@ def main(ctx: click.Context, project: Path | None) -> None:
 
 
 def _check_release(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not re.match(RELEASE, value):
+    if value is not None and not re.fullmatch(RELEASE, value):
         raise click.BadParameter(f'expected lower-case words joined by "." or "-", found "{value}"')
     return value
 
@@ -101,7 +101,11 @@ def validate(start: Path | None, /, as_json: bool) -> None:
         click.echo("\n".join(map(str, problems)), err=True)
         click.echo(f"{len(problems)} problem{'s' * (len(problems) != 1)}.", err=True)
     else:
-        click.echo("All cards are valid: " + ", ".join(f"{count} {kind}" for kind, count in counts.items()) + ".")
+        click.echo(
+            "All cards are valid: "
+            + ", ".join(f"{count} {kind[: -1 if count == 1 else None]}" for kind, count in counts.items())
+            + "."
+        )
     raise SystemExit(1 if problems else 0)
 
 
@@ -112,14 +116,13 @@ def validate(start: Path | None, /, as_json: bool) -> None:
 @click.pass_obj
 def plan(start: Path | None, /, release: str, as_json: bool, **chosen: tuple[str, ...]) -> None:
     """Show the matrix: what will run, what is done, what never will and why."""
-    from cellgauge.runner.plan import make_plan, save_plan, state_of
+    from cellgauge.runner.plan import make_plan, select, state_of
     from cellgauge.runner.status import pair_name
 
-    project, cards, filters = _open(start, **chosen)
-    made = make_plan(project, cards, release, filters)
-    save_plan(project, cards, made, rehearsal=_is_rehearsal(release))
+    project, cards, filters = _open(start, release, **chosen)
+    pairs = select(make_plan(project, cards, release, filters), filters)
     rows = []
-    for pair in made.pairs:
+    for pair in pairs:
         state, reason = state_of(project.release(release), pair) if pair.status == "to_run" else ("never", pair.reason)
         rows.append({**pair.model_dump(), "state": state, "reason": reason})
     if as_json:
@@ -164,7 +167,7 @@ def run(
 ) -> None:
     """Evaluate what is missing. Resumes where it stopped; safe to kill."""
     from cellgauge.results.schema import EXPLANATION
-    from cellgauge.runner.plan import make_plan, pairs_to_run, save_plan
+    from cellgauge.runner.plan import pairs_to_run, save_plan, select, state_of
 
     for status in retry:
         if status not in EXPLANATION or status == "done":
@@ -172,22 +175,30 @@ def run(
             raise click.BadParameter(f'unknown status "{status}"; known: {known}', param_hint="--retry")
     if scheduler and (jobs or time_limit):
         raise click.UsageError("--jobs and --time-limit are for workers on this machine, not for --scheduler.")
-    project, cards, filters = _open(start, **chosen)
-    made = make_plan(project, cards, release, filters)
-    save_plan(project, cards, made, rehearsal=_is_rehearsal(release))
-    pairs = pairs_to_run(project.release(release), made, filters, again=again, retry=retry)
+    project, cards, filters = _open(start, release, **chosen)
+    folder = project.release(release)
+    made = save_plan(project, cards, release, filters, rehearsal=_is_rehearsal(release))
+    pairs = pairs_to_run(folder, made, filters, again=again, retry=retry)
     if not pairs:
+        states = [state_of(folder, pair) for pair in select(made, filters) if pair.status == "to_run"]
+        empty = Counter((reason or "").split(":")[0] for state, reason in states if state == "empty")
         if as_json:
-            _print_json({"release": release, "computed": {}})
-        else:
+            _print_json({"release": release, "computed": {}, "without_scores": dict(empty)})
+        elif not empty:
             click.echo(f"Nothing to do: release {release} is up to date.")
+        if empty:
+            retries = " ".join(f"--retry {name}" for name in empty)
+            fail(f"Nothing new to do. Ended without scores: {_counted(empty)} To try them again add: {retries}")
         return
-    from cellgauge.models.cache import cache_folder
-    from cellgauge.runner.dask_workers import DaskWorkers
-    from cellgauge.runner.execute import execute
-    from cellgauge.runner.progress import progress
-    from cellgauge.runner.steps import Context
-    from cellgauge.runner.workers import LocalWorkers, Workers
+    try:
+        from cellgauge.models.cache import cache_folder
+        from cellgauge.runner.dask_workers import DaskWorkers
+        from cellgauge.runner.execute import execute
+        from cellgauge.runner.progress import progress
+        from cellgauge.runner.steps import Context
+        from cellgauge.runner.workers import LocalWorkers, Workers
+    except ModuleNotFoundError as error:
+        fail(f"Evaluating needs more than building a site (no module named {error.name}): pip install 'cellgauge[run]'")
 
     cache = cache_folder()
     cache.mkdir(parents=True, exist_ok=True)
@@ -201,7 +212,7 @@ def run(
         with progress(len(pairs), quiet=as_json) as report, workers:
             ended = execute(context, pairs, workers, report)
     except KeyboardInterrupt:
-        fail("Stopped. What had finished is kept; run the same command to go on.")
+        fail(f"Stopped. What had finished is kept; the same command{' without --again' * again} goes on.")
     if as_json:
         _print_json({"release": release, "computed": dict(ended)})
     else:
@@ -244,15 +255,14 @@ def build(start: Path | None, /, release: str | None, out: Path | None) -> None:
 @main.command()
 @_release_option(required=False)
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where the site lies [default: site/].")
 @click.pass_obj
-def serve(start: Path | None, /, release: str | None, port: int, out: Path | None) -> None:
+def serve(start: Path | None, /, release: str | None, port: int) -> None:
     """Serve the site on this machine, and build it again whenever a source changes."""
     from cellgauge.cards.project import find_project
     from cellgauge.report.serve import serve as serve_site
 
     project = find_project(start)
-    serve_site(project, release, out or project.work / "site", port, say=click.echo)
+    serve_site(project, release, port, say=click.echo)
 
 
 @main.command()
@@ -272,20 +282,19 @@ def export(start: Path | None, /, release: str, kind: str, out: Path) -> None:
 
 
 def _open(
-    start: Path | None, models: tuple[str, ...], datasets: tuple[str, ...], tasks: tuple[str, ...]
+    start: Path | None, release: str, models: tuple[str, ...], datasets: tuple[str, ...], tasks: tuple[str, ...]
 ) -> tuple[Project, Cards, Filters]:
-    """Find the project, read its cards, and turn filters into ids; a path to a model card adds that card."""
+    """Find the project, read its cards, and turn filters into ids; a model from outside is adopted by the release."""
     from cellgauge.cards.project import find_project, load_cards
+    from cellgauge.runner.adopt import adopt
     from cellgauge.runner.plan import Filters
 
-    paths = [Path(model) for model in models if model.endswith(".md")]
-    for path in paths:
-        if not path.is_file():
-            raise click.BadParameter(f"no card at {path}", param_hint="--model")
     project = find_project(start)
-    cards = load_cards(project, extra_models=[path.resolve() for path in paths])
-    ids = [Path(model).stem if model.endswith(".md") else model for model in models]
-    return project, cards, Filters(ids, list(datasets), list(tasks))
+    for model in models:
+        if model.endswith(".md") and not Path(model).is_file():
+            raise click.BadParameter(f"no card at {model}", param_hint="--model")
+    ids = [adopt(Path(model), project.release(release)) if model.endswith(".md") else model for model in models]
+    return project, load_cards(project, release), Filters(ids, list(datasets), list(tasks))
 
 
 def _is_rehearsal(release: str) -> bool:

@@ -16,10 +16,16 @@
     return String(a).localeCompare(String(b), "en", { numeric: true });
   }
 
+  // The first click puts the best first: the highest number, or the lowest where lower is better; names from A.
+  function startsDescending(header) {
+    var arrow = header.querySelector(".cg-arrow");
+    var direction = header.dataset.direction || (arrow && arrow.textContent.trim() === "↓" ? "lower" : "higher");
+    return header.classList.contains("n") && direction !== "lower";
+  }
+
   function sort(table, header, column) {
-    var descending = header.getAttribute("aria-sort") !== "descending" && header.classList.contains("n")
-      ? true
-      : header.getAttribute("aria-sort") === "ascending";
+    var before = header.getAttribute("aria-sort");
+    var descending = before ? before === "ascending" : startsDescending(header);
     table.querySelectorAll("th[aria-sort]").forEach(function (other) {
       other.removeAttribute("aria-sort");
       other.querySelector("button").textContent = "↕";
@@ -52,7 +58,7 @@
       var button = document.createElement("button");
       button.type = "button";
       button.textContent = "↕";
-      button.setAttribute("aria-label", "Sort by " + header.textContent.trim());
+      button.setAttribute("aria-label", "Sort by " + header.textContent.replace(/[↑↓]/g, "").trim());
       button.addEventListener("click", function () {
         sort(table, header, column);
       });

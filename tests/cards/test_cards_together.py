@@ -103,14 +103,23 @@ def test_one_broken_card_is_not_reported_again_as_unknown(project: Project):
     ]
 
 
-def test_an_extra_model_may_not_take_an_id_that_exists(project: Project, tmp_path: Path):
-    own = tmp_path / "own"
-    own.mkdir()
-    shutil.copy(project.site_src / "models" / "pca.md", own / "pca.md")
-    shutil.copy(project.site_src / "models" / "pca.md", own / "my-pca.md")
-    assert "my-pca" in load_cards(project, extra_models=[own / "my-pca.md"]).models
-    assert problems_of(project, extra_models=[own / "pca.md"]) == [
-        f'{own}/pca.md:1: id "pca" is taken by site_src/models/pca.md'
+def test_a_release_keeps_models_from_outside_and_the_projects_own_go_before(project: Project):
+    kept = project.release("try") / "models"
+    kept.mkdir(parents=True)
+    card = (project.site_src / "models" / "pca.md").read_text()
+    (kept / "my-pca.md").write_text(card.replace("name: PCA", "name: My PCA"))
+    (kept / "pca.md").write_text(card.replace("name: PCA", "name: Not this one"))
+    assert "my-pca" not in load_cards(project).models
+    models = load_cards(project, "try").models
+    assert models["my-pca"].name == "My PCA"
+    assert models["pca"].name == "PCA"
+
+
+def test_two_cards_may_not_have_one_name(project: Project):
+    card = (project.site_src / "models" / "pca.md").read_text()
+    (project.site_src / "models" / "twice.md").write_text(card)
+    assert problems_of(project) == [
+        'site_src/models/twice.md:2: name: "PCA" is also the name of site_src/models/pca.md'
     ]
 
 
@@ -159,6 +168,6 @@ def test_a_function_beside_the_card(tmp_path: Path):
 
 
 def test_reading_cards_runs_no_code_of_theirs(project: Project):
-    (project.site_src / "models" / "evil.py").write_text("raise SystemExit('ran')")
+    (project.site_src / "models" / "evil.py").write_text("def f(): ...\nraise SystemExit('ran')")
     edit(project, "models/pca", "cellgauge.models.linear:pca", "evil.py:f")
     assert load_cards(project).models["pca"].obtain.function == "evil.py:f"

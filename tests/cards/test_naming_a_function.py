@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cellgauge.cards import UserError
-from cellgauge.cards.function import code_digest, load_function
+from cellgauge.cards.function import code_digest, load_function, missing_function
 
 
 def test_a_function_of_a_package_and_of_a_file_beside_the_card(tmp_path: Path) -> None:
@@ -39,3 +39,22 @@ def test_the_code_beside_a_card_counts(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def f(): return 1\n")
     assert first != code_digest("mine.py:f", tmp_path / "card.md")
     assert code_digest("math:sqrt", tmp_path / "card.md") == ""
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("def embed(x): ...\n", None),
+        ("from math import sqrt as embed\n", None),
+        (None, 'expected "mine.py" beside the card, found no such file'),
+        ("def embedd(x): ...\n", '"mine.py" defines no function "embed"; did you mean "embedd"?'),
+        ("def embed(x: ...\n", '"mine.py" is not valid Python'),
+    ],
+)
+def test_a_function_beside_the_card_is_looked_for_without_running_it(
+    tmp_path: Path, source: str | None, said: str | None
+) -> None:
+    if source is not None:
+        (tmp_path / "mine.py").write_text(source + "raise SystemExit('this file was run')\n" * (said is None))
+    found = missing_function("mine.py:embed", tmp_path / "card.md")
+    assert found == said or (found is not None and said is not None and found.startswith(said))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,8 +27,6 @@ def cellgauge(*arguments: str, folder: Path = REPOSITORY) -> subprocess.Complete
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of the project's own cards."""
-    import shutil
-
     for kind in ("models", "datasets", "tasks", "metrics"):
         shutil.copytree(REPOSITORY / "site_src" / kind, tmp_path / "site_src" / kind)
     (tmp_path / "mkdocs.yml").write_text("site_name: test\n")
@@ -133,6 +132,50 @@ def test_a_model_outside_the_project_is_tried_on_real_data(
     assert again.stdout == "Nothing to do: release try is up to date.\n"
     status = json.loads(cellgauge("status", "--release", "try", "--json", folder=project).stdout)
     assert status["counts"] == {"done": 4}
+    (folder / "mine.md").unlink()
+    assert cellgauge("plan", "--release", "try", "--model", "mine", folder=project).returncode == 0
+
+
+@pytest.mark.site
+def test_bug_a_model_from_outside_gave_a_release_without_pages(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("mine")
+    (folder / "mine.md").write_text(CARD)
+    (folder / "mine.py").write_text("def embed(adata, *, seed):\n    return adata.X.toarray()[:, :20]\n")
+    command = ["run", "--release", "try", "--task", "embedding", "--model", str(folder / "mine.md")]
+    assert cellgauge(*command, folder=project).returncode == 0
+    for part in ("templates", "overrides", "assets"):
+        shutil.copytree(REPOSITORY / "site_src" / part, project / "site_src" / part)
+    for page in [REPOSITORY / "mkdocs.yml", *(REPOSITORY / "site_src").glob("*.md")]:
+        shutil.copy(page, project / page.relative_to(REPOSITORY))
+    built = cellgauge("build", "--release", "try", folder=project)
+    assert built.returncode == 0, built.stderr
+    assert "Mine" in (project / "site/models/mine/index.html").read_text()
+
+
+def test_bug_a_plan_left_a_release_behind(project: Path) -> None:
+    assert cellgauge("plan", "--release", "typo", folder=project).returncode == 0
+    assert not (project / "results").exists()
+
+
+def test_a_plan_shows_what_the_filters_select(project: Path) -> None:
+    done = cellgauge("plan", "--release", "r", "--task", "clustering", "--model", "pca", folder=project)
+    assert done.stdout.splitlines() == ["clustering × pbmc68k-reduced × pca: will run", "1 to run."]
+
+
+def test_bug_failures_were_up_to_date(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("mine")
+    (folder / "mine.md").write_text(CARD)
+    (folder / "mine.py").write_text("def embed(adata, *, seed):\n    print('checkpoint')\n    raise ValueError('no')\n")
+    command = ["run", "--release", "try", "--task", "embedding", "--model", str(folder / "mine.md"), "--json"]
+    first = cellgauge(*command, folder=project)
+    assert first.returncode == 1
+    assert json.loads(first.stdout)["computed"] == {"failed": 1}, "what a model prints is not on standard output"
+    second = cellgauge(*command, folder=project)
+    assert second.returncode == 1
+    assert json.loads(second.stdout)["without_scores"] == {"failed": 1}
+    assert "To try them again add: --retry failed" in second.stderr
 
 
 @pytest.mark.kill

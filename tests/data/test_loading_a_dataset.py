@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 
 import anndata as ad
@@ -54,7 +55,7 @@ def problems(folder: Path, adata: ad.AnnData, **changes: object) -> list[str]:
 
 def load(folder: Path, adata: ad.AnnData, **changes: object):
     """Load with the digest that the refusal names, as a contributor would."""
-    found = problems(folder, adata, **changes)[0].rsplit(" ", 1)[1]
+    found = re.findall(r"sha256:\w+", problems(folder, adata, **changes)[0])[1]
     return load_dataset(card(**changes, digest_of_content=found), folder)
 
 

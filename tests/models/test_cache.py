@@ -9,8 +9,10 @@ import pytest
 
 from cellgauge.cards import DatasetCard, ModelCard
 from cellgauge.models.cache import Cost, EmbeddingCache, embedding_key
+from cellgauge.results.schema import Environment
 
 COST = Cost(wall_s=1.5, cpu_s=2.0, peak_memory_mb=10.0, memory_method="guessed for a test")
+HERE = Environment(python="3.12.1", cellgauge="0.1.0", packages={"numpy": "2.0"}, platform="Linux", cpu="a CPU")
 KEY = "sha256:" + "ab" * 32
 VALUES = np.arange(6, dtype=np.float32).reshape(3, 2)
 
@@ -53,18 +55,19 @@ def dataset(**changes: object) -> DatasetCard:
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     cache = EmbeddingCache(tmp_path)
     assert cache.read(KEY) is None
-    cache.write(KEY, VALUES, COST)
+    cache.write(KEY, VALUES, COST, HERE)
     found = cache.read(KEY)
     assert found is not None
     np.testing.assert_array_equal(found[0], VALUES)
     assert found[1].cost == COST
+    assert found[1].environment == HERE
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".json"])
 @pytest.mark.parametrize("damage", ["cut", "change", "remove"])
 def test_a_damaged_entry_is_no_entry(tmp_path: Path, suffix: str, damage: str) -> None:
     cache = EmbeddingCache(tmp_path)
-    cache.write(KEY, VALUES, COST)
+    cache.write(KEY, VALUES, COST, HERE)
     (path,) = tmp_path.rglob(f"*{suffix}")
     data = path.read_bytes()
     if damage == "remove":

@@ -58,18 +58,26 @@ class ReleaseBuilder:
         write_release(self.folder, release)
 
     def add(
-        self, task: str, dataset: str, model: str, value: float, *, noise: float = 0.01, stream: str = "same"
+        self,
+        task: str,
+        dataset: str,
+        model: str,
+        value: float,
+        *,
+        noise: float = 0.01,
+        stream: str = "same",
+        n_replicates: int = N_REPLICATES,
     ) -> Result:
         """Write a result whose scores lie at ``value``; replicates share the resampling of their dataset."""
         card = self.cards.tasks[task]
         seeds = card.protocol.seeds
         rng = np.random.default_rng([int(digest(part)[7:15], 16) for part in (task, dataset, model)])
-        shared = np.random.default_rng(int(digest([task, dataset])[7:15], 16)).normal(0, 0.03, N_REPLICATES)
+        shared = np.random.default_rng(int(digest([task, dataset])[7:15], 16)).normal(0, 0.03, n_replicates)
         scores, rows = [], []
         for place, ref in enumerate(card.scores):
             metric = self.cards.metrics[ref.metric]
             centre = value - 0.02 * place
-            row = centre + shared + rng.normal(0, noise, N_REPLICATES)
+            row = centre + shared + rng.normal(0, noise, n_replicates)
             by_seed = [centre + shift for shift in np.linspace(-0.01, 0.01, len(seeds))]
             low, high = np.quantile(row, [0.025, 0.975])
             scores.append(
@@ -77,16 +85,17 @@ class ReleaseBuilder:
                     metric=metric.id, view=ref.view, version=metric.version, direction=metric.direction,
                     value=float(np.mean(by_seed)), by_seed=[float(x) for x in by_seed],
                     interval=Interval(low=float(low), high=float(high), level=0.95,
-                                      method="cells resampled within type; uncertainty for these cells only"),
+                                      method="cells resampled within type, 400 replicates; for these cells only"),
                     n_units=700, unit=card.unit,
                 )
             )  # fmt: skip
             rows.append(row)
         data = encode_replicates(np.array(rows))
-        replicates = describe_replicates(data, model, (len(rows), N_REPLICATES), digest([task, dataset, stream]))
+        replicates = describe_replicates(data, model, (len(rows), n_replicates), digest([task, dataset, stream]))
         details = {
             "by_seed": [{"n_clusters": 9 + place, "sizes": {"CD4 T": place}} for place in range(len(seeds))],
             "dropped_classes": {"Dendritic": "fewer than 5 cells"},
+            "label_counts": {"CD4 T": 600, "CD14+ Monocyte": 100},
             "per_class": {"CD4 T": {"n": 100, "f1": 0.91}, "CD14+ Monocyte": {"n": 129, "f1": 0.874}},
         }
         return self._write(task, dataset, model, "done", None, scores, replicates, data, details)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -60,7 +61,9 @@ def test_citable_releases_are_shown_before_rehearsals(project, release):
 def test_a_dead_link_in_a_card_is_named(project):
     with (project.site_src / "models/pca.md").open("a", encoding="utf-8") as file:
         file.write("\n\nSee [that](../metrics/no-such.md).\n")
-    with pytest.raises(UserError, match="the page models/pca/ links to metrics/no-such/, which is not there"):
+    with pytest.raises(
+        UserError, match=r"^site_src/models/pca\.md: the page models/pca/ links to metrics/no-such/, which is not"
+    ):
         stage(project, None)
 
 
@@ -104,9 +107,7 @@ def test_cards_alone_make_a_site_and_a_failed_build_leaves_it(project):
 @pytest.mark.site
 def test_serving_rebuilds_on_a_change(project):
     lines: list[str] = []
-    thread = threading.Thread(
-        target=lambda: serve(project, None, project.work / "site", 0, say=lines.append), daemon=True
-    )
+    thread = threading.Thread(target=lambda: serve(project, None, 0, say=lines.append), daemon=True)
     thread.start()
     address = wait_for(lambda: next((line.split()[1] for line in lines if line.startswith("serving")), None))
     assert urllib.request.urlopen(f"{address}models/pca/", timeout=10).status == 200
@@ -135,7 +136,7 @@ def test_a_taken_port_is_said(project):
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=f"port {port} cannot be used"):
-            serve(project, None, project.work / "site", port, say=quiet)
+            serve(project, None, port, say=quiet)
 
 
 def figure(**more):
@@ -182,3 +183,13 @@ def test_an_installed_package_builds_into_the_current_folder(project, tmp_path):
     page = (out / "models/pca/index.html").read_text(encoding="utf-8")
     assert 'rel="canonical" href="https://a.example/b/models/pca/"' in page
     assert sorted(path for path in project.source.rglob("*")) == before, "the package itself is left alone"
+
+
+@pytest.mark.parametrize("layout", ["wide", "narrow", "mini"])
+def test_no_tick_lies_beyond_the_metric_s_range(layout):
+    marks = (Mark("oracle", 1.0, 0.999, 1.0, "1.000"), Mark("svd", 0.99, 0.985, 0.995, "0.990"))
+    bounded = Figure(marks, "ARI", "ARI", "both are good", bounds=(-0.5, 1.0))
+    ticks = re.findall(r">([01]\.\d+)</text>", to_svg(bounded, layout))
+    assert ticks
+    assert max(map(float, ticks)) <= 1.0
+    assert bounded.span[1] > 1.0, "a dot at the edge is still whole"

@@ -35,3 +35,9 @@ def test_long_lists_are_cut_and_say_so():
 def test_deep_values_are_still_shown():
     ((_, text),) = read_details({"odd": [[1, 2], {"a": [True, None]}]}, [42]).facts
     assert text == "1, 2, a: yes, –"
+
+
+def test_names_that_differ_only_in_punctuation_get_ids_of_their_own():
+    details = read_details({name: {"x": 1, "y": 2} for name in ("CD4+", "CD4-", "β", "γ")}, [42])
+    ids = [table.id for table in details.tables]
+    assert len(set(ids)) == len(ids) == 4

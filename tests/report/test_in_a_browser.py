@@ -18,6 +18,7 @@ ARGUMENTS = [
 PAGES = [
     "", "tasks/", "tasks/clustering/", "tasks/classification/", "tasks/perturbation/", "datasets/",
     "datasets/pbmc68k-reduced/", "models/", "models/svd/", "metrics/", "metrics/adjusted-rand-index/", "results/",
+    "results/clustering/",
     "results/clustering/pbmc68k-reduced/svd/", "results/classification/pbmc68k-reduced/nmf/", "principles/", "methods/",
     "contribute/", "404.html",
 ]  # fmt: skip

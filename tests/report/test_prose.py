@@ -80,5 +80,36 @@ def test_a_formula_that_is_none_is_refused_or_harmless(latex):
         assert "href=" not in mathml
 
 
+@pytest.mark.parametrize(
+    "latex",
+    [
+        "\\text{<mark\ttabindex='0'\tautofocus=''\tONFOCUS='alert(1)'>x</mark>}",
+        r"\text{<mark\ttabindex='0'\tautofocus=''\tONFOCUS='alert(1)'>x</mark>}",
+        r"\text{<meta http-equiv='refresh' content='0;url=https://evil.example'/>}",
+        r"\text{<meta http-equiv=refresh>}",
+        r"\text{<mglyph src='https://evil.example/x.png'/>}",
+        r"\tag{<mglyph src='https://evil.example/x.png'/>}",
+        r"\operatorname{<mi>x</mi>}",
+        r"x\tag{<mi style='color:red'>x</mi>}",
+        r"\text{&lt;b&gt;}",
+        r"\text{</mtext></mrow></math><img src='x'/><math><mrow><mtext>}",
+        r"\style{background:url(https://evil.example/x.png)}{y}",
+        r"\class{md-header}{y}",
+        r"\href{https://evil.example}{y}",
+        r"\color{url(https://evil.example/x)}{y}",
+    ],
+)
+def test_a_formula_makes_nothing_but_plain_mathml(latex):
+    with pytest.raises(UserError, match=r"^site_src/metrics/x\.md: formula: "):
+        to_mathml(latex, "site_src/metrics/x.md")
+
+
+@pytest.mark.parametrize(
+    "latex", [r"\text{if } x", r"\begin{cases}a&b\\c&d\end{cases}", "a < b", r"\hat{y}", r"\bigl( x"]
+)
+def test_usual_formulas_are_drawn(latex):
+    assert "<math" in to_mathml(latex, "x.md")
+
+
 def test_subscripts_of_symbols():
     assert str(symbol("n_ij is <b>")) == "<i>n</i><sub>ij</sub> is &lt;b&gt;"

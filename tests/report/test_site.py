@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import os
 import re
@@ -161,7 +162,24 @@ def test_hostile_cards_are_only_text(project, release, edit):
     edit("site_src/models/svd.md", "\n---\n", f"\n---\n{HOSTILE}\n\n[x](javascript:alert(1)) <b onclick=x>\n")
     edit("site_src/tasks/clustering.md", "name: Cell clustering", f"name: {quoted}")
     edit("site_src/datasets/toy-blood.md", "name: Toy blood", f"name: {quoted}")
-    edit("site_src/metrics/adjusted-rand-index.md", "short_name: ARI", f"short_name: {quoted}")
+    metric, task, dataset = "metrics/adjusted-rand-index.md", "tasks/clustering.md", "datasets/toy-blood.md"
+    edit(f"site_src/{metric}", "short_name: ARI", f"short_name: {quoted}")
+    edit(f"site_src/{metric}", "symbols:\n", f"symbols:\n  - {quoted}\n")
+    edit(f"site_src/{metric}", r"\mathrm{ARI} =", r'\mathrm{ARI} = \text{" onfocus=alert(1) autofocus} +')
+    edit(f"site_src/{metric}", "misleads: >-\n", f"misleads: >-\n  {HOSTILE}\n")
+    edit(f"site_src/{metric}", "implementation: ", f"implementation: {quoted} # ")
+    edit(f"site_src/{metric}", "sources:\n", f"sources:\n  - text: {quoted}\n    url: https://example.org/?'onx=1\n")
+    edit(f"site_src/{task}", "question: >-\n", f"question: >-\n  {HOSTILE}\n")
+    edit(f"site_src/{task}", "procedure:\n", f"procedure:\n  - {quoted}\n")
+    edit(f"site_src/{task}", "references:\n", f"references:\n  - text: {quoted}\n")
+    edit(f"site_src/{dataset}", "limits:\n", f"limits:\n  - {quoted}\n")
+    edit(f"site_src/{dataset}", "citations:\n", f"citations:\n  - text: {quoted}\n")
+    edit(f"site_src/{dataset}", "not_used:\n", f"not_used:\n  other: {quoted}\n")
+    edit("site_src/models/svd.md", "limits:\n", f"limits:\n  - {quoted}\n")
+    edit("site_src/models/svd.md", "intended_use:\n", f"intended_use:\n  - {quoted}\n")
+    edit("site_src/models/svd.md", "hardware: Any CPU", f"hardware: {quoted}\nleakage:\n  - dataset: toy-blood\n"
+         f"    class: yellow\n    reason: {quoted}\n    confidence: low\n"
+         f"    sources: [{{text: {quoted}}}]")  # fmt: skip
     release.__init__(project)  # the cards have changed
     for dataset in ("pbmc68k-reduced", "toy-blood"):
         for model in ("pca", "svd", "random"):
@@ -186,6 +204,45 @@ def test_hostile_cards_are_only_text(project, release, edit):
             f"{path}: a template in a text was run"
         )
         Elements().feed(text)
+    shown = {"metrics/adjusted-rand-index": 5, "tasks/clustering": 5, "datasets/toy-blood": 4, "models/svd": 6}
+    for page, times in shown.items():
+        text = (site / page / "index.html").read_text(encoding="utf-8")
+        assert text.count("&lt;script&gt;alert(1)") >= times, page
     title = re.search(r"<title>(.*?)</title>", (site / "models/svd/index.html").read_text(encoding="utf-8"), re.DOTALL)
     assert "&lt;script&gt;" in title[1]
     assert "<script" not in (site / "search/search_index.json").read_text(encoding="utf-8")
+
+
+def text_of(site, page):
+    text = (site / page / "index.html").read_text(encoding="utf-8")
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
+
+
+def test_the_home_page_counts_what_has_scores(site):
+    text = re.sub(r" (?=,)", "", text_of(site, ""))
+    assert "36 evaluations, 34 with scores, of 3 models, 1 baseline and 2 controls · 2 datasets · 3 of 9 tasks" in text
+
+
+def test_a_model_takes_one_of_its_values(site):
+    assert "Takes counts or log-normalised values" in text_of(site, "models/svd")
+
+
+def test_replicates_are_said_once(site):
+    assert text_of(site, "results/clustering/pbmc68k-reduced/svd").count("400 replicates") == 1
+
+
+def test_a_dataset_says_how_many_cells_were_scored(site):
+    text = text_of(site, "datasets/pbmc68k-reduced")
+    assert "Cells scored 700" in text
+    assert "Cells per type Type Cells CD14+ Monocyte 100 CD4 T 600" in text
+
+
+def test_the_list_of_results_is_split_by_task(site):
+    index = (site / "results/index.html").read_text(encoding="utf-8")
+    assert "results/clustering/pbmc68k-reduced/svd" not in index
+    assert "Cell clustering PBMC 68k (reduced) 6 6" in text_of(site, "results")
+    assert "Cell-type classification PBMC 68k (reduced) 6 4" in text_of(site, "results")
+    page = read(site / "results/clustering/index.html")
+    assert sum(href.endswith("pbmc68k-reduced/svd/") for href in page.hrefs) == 1
+    assert len((site / "results/index.csv").read_text(encoding="utf-8").splitlines()) == 37
+    assert len((site / "results/clustering.csv").read_text(encoding="utf-8").splitlines()) == 13

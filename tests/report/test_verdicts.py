@@ -23,10 +23,13 @@ def test_some_models_are_better(release):
     add(release, {"pca": 0.5, "svd": 0.56, "nmf": 0.5, "raw-expression": 0.4, "oracle": 0.99, "random": 0.0})
     comparison = compare(release.finish())
     verdict = comparison.verdict()
-    assert verdict.sentence == "1 of 3 models is better than PCA on cell clustering."
-    assert verdict.basis == (
-        "Adjusted Rand index; 95 % paired intervals, Holm-adjusted; one dataset: the order of models is descriptive"
+    assert verdict.sentence == (
+        "1 of 3 models is better than PCA on cell clustering: Truncated SVD, by +0.060; 1 is worse."
     )
+    assert verdict.basis.startswith(
+        "Adjusted Rand index; 95 % paired intervals, Holm-adjusted; difference +0.060 [+0.05"
+    )
+    assert verdict.basis.endswith("]; one dataset: the order of models is descriptive")
     words = {row.model.id: row.word for row in comparison.datasets[0].rows}
     assert words == {
         "svd": "better", "pca": None, "nmf": "not separated", "raw-expression": "worse", "oracle": None, "random": None,
@@ -53,15 +56,15 @@ def test_none_better_and_some_worse(release):
 
 def test_all_are_better_or_worse(release):
     add(release, {"pca": 0.5, "svd": 0.6, "nmf": 0.7})
-    assert compare(release.finish()).verdict().sentence == "All 2 models are better than PCA on cell clustering."
+    assert compare(release.finish()).verdict().sentence == "Both models are better than PCA on cell clustering."
     add(release, {"svd": 0.3, "nmf": 0.2})
-    assert compare(release.finish()).verdict().sentence == "All 2 models are worse than PCA on cell clustering."
+    assert compare(release.finish()).verdict().sentence == "Both models are worse than PCA on cell clustering."
 
 
 def test_a_single_model(release):
     add(release, {"pca": 0.5, "svd": 0.6})
     sentence = compare(release.finish()).verdict().sentence
-    assert sentence == "Truncated SVD, the only model compared, is better than PCA on cell clustering."
+    assert sentence == "Truncated SVD, the only model compared, is better than PCA on cell clustering, by +0.100."
 
 
 def test_simulated_data_never_count(release):
@@ -76,7 +79,9 @@ def test_simulated_data_never_count(release):
 def test_only_simulated_data_say_so(release):
     add(release, {"pca": 0.5, "svd": 0.9, "nmf": 0.5}, dataset=TOY)
     verdict = compare(release.finish()).verdict()
-    assert verdict.sentence == "1 of 2 models is better than PCA on cell clustering in simulated data."
+    assert verdict.sentence == (
+        "1 of 2 models is better than PCA on cell clustering in simulated data: Truncated SVD, by +0.400."
+    )
     assert verdict.basis.endswith("simulated data only")
 
 
@@ -129,13 +134,15 @@ def test_only_empties(release):
     assert verdict.text == "No results yet: every evaluation so far is without scores."
 
 
-def test_how_it_is_ranked_quotes_the_protocol(release):
+def test_how_it_is_ranked_quotes_what_the_results_used(release):
     add(release, {"pca": 0.5, "svd": 0.6, "nmf": 0.5, "random": 0.0})
     comparison = compare(release.finish())
     text = " ".join(comparison.how_ranked())
     protocol = comparison.task.protocol
-    assert f"{protocol.replicates:,} resamples" in text
+    assert protocol.replicates == 2000
+    assert "the same 400 resamples" in text, "not the card's number: the results have 400"
     assert f"protocol version {protocol.version}" in text
+    assert "(42, 43, 44, 45, 46)" in text
     assert "(here 2)" in text, "controls and the baseline are not among those compared"
 
 
@@ -154,3 +161,76 @@ def test_a_bound_that_decides_never_reads_as_zero(release):
     (one,) = compare(release.finish()).datasets
     assert one.row("svd").word == "better"
     assert one.decimals == 4
+
+
+def sentence_of(release, values):
+    add(release, values)
+    return compare(release.finish()).verdict().sentence
+
+
+def test_models_that_gave_no_scores_are_counted(release):
+    for model, status in {"nmf": "timeout", "raw-expression": "out_of_memory"}.items():
+        release.add_empty("clustering", PBMC, model, status, "it ended")
+    release.add_empty("clustering", PBMC, "oracle", "failed", "a control is no model")
+    assert sentence_of(release, {"pca": 0.5, "svd": 0.5}) == (
+        "Truncated SVD, the only model compared, could not be told apart from PCA on cell clustering; "
+        "2 more gave no scores."
+    )
+
+
+def test_what_does_not_apply_is_no_failure(release):
+    release.add_empty("clustering", PBMC, "nmf", "not_applicable", "it takes counts")
+    assert "no scores" not in sentence_of(release, {"pca": 0.5, "svd": 0.5})
+
+
+def test_better_and_worse_are_both_said(release):
+    models = {"pca": 0.5, "svd": 0.6, "nmf": 0.573, "raw-expression": 0.4}
+    assert sentence_of(release, models) == "2 of 3 models are better than PCA on cell clustering and 1 is worse."
+    assert "largest difference +0.100" in compare(release.project).verdict().basis
+
+
+def test_a_tiny_difference_shows_its_size(release):
+    for model, value in {"pca": 0.5, "svd": 0.5002, "nmf": 0.5}.items():
+        release.add("clustering", PBMC, model, value, noise=0.00002)
+    verdict = compare(release.finish()).verdict()
+    assert verdict.sentence.endswith("Truncated SVD, by +0.0002.")
+    assert "difference +0.0002 [+0.000" in verdict.basis
+
+
+def test_too_few_resamples_judge_nobody(release):
+    add(release, {"pca": 0.5, "svd": 0.9, "nmf": 0.1}, n_replicates=60)
+    comparison = compare(release.finish())
+    assert comparison.datasets[0].count("not separated") == 2
+    assert comparison.verdict().sentence == (
+        "Too few resamples to judge 2 models on cell clustering: with 60, none could ever be told apart from PCA."
+    )
+
+
+def test_just_enough_resamples_judge(release):
+    add(release, {"pca": 0.5, "svd": 0.9, "nmf": 0.1}, n_replicates=79)
+    comparison = compare(release.finish())
+    assert (comparison.datasets[0].count("better"), comparison.datasets[0].count("worse")) == (1, 1)
+    assert "Too few" not in comparison.verdict().sentence
+
+
+def test_worse_models_are_named_on_several_datasets(release, edit):
+    edit("site_src/datasets/toy-blood.md", "evidence: simulated", "evidence: measured")
+    release.__init__(release.project)  # the cards have changed
+    add(release, {"pca": 0.5, "svd": 0.4, "nmf": 0.5})
+    add(release, {"pca": 0.5, "svd": 0.5, "nmf": 0.5}, dataset=TOY)
+    release.add_empty("clustering", TOY, "raw-expression", "failed", "it broke")
+    assert compare(release.finish()).verdict().sentence == (
+        "No model is better than PCA on cell clustering, on any of 2 datasets; worse: 1 of 2 on PBMC 68k (reduced); "
+        "1 more of the evaluations gave no scores."
+    )
+
+
+def test_too_few_resamples_on_one_of_several_datasets(release, edit):
+    edit("site_src/datasets/toy-blood.md", "evidence: simulated", "evidence: measured")
+    release.__init__(release.project)  # the cards have changed
+    add(release, {"pca": 0.5, "svd": 0.9, "nmf": 0.5})
+    add(release, {"pca": 0.5, "svd": 0.9, "nmf": 0.5}, dataset=TOY, n_replicates=60)
+    assert compare(release.finish()).verdict().sentence == (
+        "Models better than PCA on cell clustering: 1 of 2 on PBMC 68k (reduced); "
+        "too few resamples to judge 2 models on Toy blood."
+    )

@@ -282,7 +282,7 @@ def test_a_release_is_written_and_read(tmp_path: Path):
 
 
 def test_what_is_not_there_is_answered_with_the_command_that_makes_it(tmp_path: Path):
-    with pytest.raises(UserError, match=f"cellgauge plan --release {tmp_path.name}"):
+    with pytest.raises(UserError, match=f"cellgauge run --release {tmp_path.name}"):
         read_plan(tmp_path)
     with pytest.raises(UserError, match=f"cellgauge run --release {tmp_path.name}"):
         read_release(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +83,13 @@ def unpicklable(adata, *, seed):
 def no_memory(adata, *, seed):
     raise MemoryError
 
+def quits(adata, *, seed):
+    raise SystemExit(3)
+
+def talks(adata, *, seed):
+    print("loading the checkpoint")
+    return good(adata, seed=seed)
+
 def dies(adata, *, seed):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -131,7 +139,7 @@ class TinyProject:
         if pin:
             with pytest.raises(InvalidDatasetError) as refused:
                 load_dataset(read_card(path, DatasetCard), Path("/"))
-            found = refused.value.problems[0].rsplit(" ", 1)[1]
+            found = re.findall(r"sha256:\w+", refused.value.problems[0])[1]
             path.write_text(DATASET.format(id=dataset, label=label, digest=found))
         return dataset
 
@@ -152,6 +160,7 @@ def in_process() -> Callable[[], object]:
 
     class InProcess:
         time_limit = None
+        capacity = 2
 
         def __init__(self) -> None:
             self.queue: deque = deque()

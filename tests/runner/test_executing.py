@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import platform
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,9 @@ import pytest
 from cellgauge.results.schema import Result
 from cellgauge.results.store import read_replicates, read_result, result_path
 from cellgauge.runner.execute import execute
+from cellgauge.runner.failures import StepError
 from cellgauge.runner.plan import Filters, make_plan, pairs_to_run, save_plan, state_of
-from cellgauge.runner.steps import Context
+from cellgauge.runner.steps import Context, write_empty
 
 FAST = ["embedding"]
 
@@ -19,8 +22,7 @@ FAST = ["embedding"]
 def run(tiny, in_process, models, *, tasks=FAST, again=False, retry=()) -> dict[str, int]:
     cards = tiny.cards()
     filters = Filters(models, ["tiny"], tasks)
-    plan = make_plan(tiny.project, cards, "r", filters)
-    save_plan(tiny.project, cards, plan, rehearsal=True)
+    plan = save_plan(tiny.project, cards, "r", filters, rehearsal=True)
     pairs = pairs_to_run(tiny.project.release("r"), plan, filters, again=again, retry=retry)
     return dict(execute(Context(tiny.project, cards, "r", again, tiny.cache), pairs, in_process(), lambda event: None))
 
@@ -77,9 +79,9 @@ def test_an_embedding_is_made_once_for_all_tasks(tiny, in_process, tmp_path: Pat
         ("nan", "invalid_output", "1 values are NaN or infinite, in 1 cells (first: c3)"),
         ("infinite", "invalid_output", "300 values are NaN or infinite, in 60 cells"),
         ("raises", "failed", "RuntimeError while embedding: the model is broken"),
+        ("quits", "failed", "SystemExit while embedding: 3"),
         ("unpicklable", "failed", "Local while embedding"),
         ("no-memory", "out_of_memory", "memory ran out while embedding"),
-        ("absent", "failed", '"wrong.py" has no function "absent"'),
     ],
 )
 @pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")
@@ -175,3 +177,70 @@ def test_removing_a_model_changes_no_other_score(tiny, in_process) -> None:
     (tiny.folder / "site_src/models/good.md").unlink()
     run(tiny, in_process, ["pca"], again=True)
     assert json.loads(result(tiny, "pca").model_dump_json())["scores"] == both
+
+
+def test_bug_a_failure_overwrote_the_scores_of_another_run(tiny, in_process) -> None:
+    tiny.dataset()
+    tiny.model("good")
+    run(tiny, in_process, ["good"])
+    cards = tiny.cards()
+    (pair,) = make_plan(tiny.project, cards, "r", Filters(["good"], ["tiny"], FAST)).pairs
+    context = Context(tiny.project, cards, "r", False, tiny.cache)
+    late = StepError("timeout", "stopped after its time limit of 1 s")
+    assert write_empty(context, pair, late, dt.datetime.now(dt.UTC), checked=True) == "already done"
+    assert result(tiny, "good").status == "done"
+
+
+def test_bug_a_refused_dataset_was_recorded_as_verified(tiny, in_process) -> None:
+    tiny.dataset(pin=False)
+    tiny.model("good")
+    run(tiny, in_process, ["good"])
+    assert result(tiny, "good").dataset.content is None
+
+
+def test_a_file_that_is_no_dataset_is_named(tiny, in_process) -> None:
+    tiny.dataset()
+    (tiny.folder / "site_src/datasets/tiny.h5ad").write_text("not HDF5")
+    tiny.model("good")
+    assert run(tiny, in_process, ["good"]) == {"invalid_input": 1}
+    assert "tiny.h5ad cannot be read as .h5ad" in result(tiny, "good").reason
+
+
+def test_no_path_of_this_machine_is_published(tiny, in_process) -> None:
+    tiny.dataset()
+    tiny.model("raises")
+    run(tiny, in_process, ["raises"])
+    log = result(tiny, "raises").log
+    assert 'File "site_src/models/wrong.py"' in log
+    assert str(tiny.folder) not in log
+
+
+def test_a_cached_embedding_says_what_it_was_made_with(tiny, in_process) -> None:
+    tiny.dataset()
+    tiny.model("good")
+    run(tiny, in_process, ["good"])
+    (entry,) = tiny.cache.glob("embeddings/*/*.json")
+    entry.write_text(entry.read_text().replace(f'"python": "{platform.python_version()}"', '"python": "3.99.0"'))
+    run(tiny, in_process, ["good"], tasks=["classification"])
+    found = result(tiny, "good", "classification")
+    assert [one.python for one in found.embedding_environments] == ["3.99.0"]
+    assert found.environment.python == platform.python_version()
+
+
+def test_scores_come_before_further_embeddings(tiny, in_process) -> None:
+    """A run that is stopped has kept what it had embedded."""
+    tiny.dataset()
+    order = []
+    for number in range(4):
+        tiny.model(f"good-{number}", "good")
+    cards = tiny.cards()
+    filters = Filters([f"good-{number}" for number in range(4)], ["tiny"], FAST)
+    pairs = save_plan(tiny.project, cards, "r", filters, rehearsal=True).pairs
+
+    class Noting(in_process):
+        def submit(self, function, *arguments):
+            order.append(function.__name__)
+            return super().submit(function, *arguments)
+
+    execute(Context(tiny.project, cards, "r", False, tiny.cache), pairs, Noting(), lambda event: None)
+    assert order == ["check_dataset", "embed", "embed", "score", "score", "embed", "embed", "score", "score"]

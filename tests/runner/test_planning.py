@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cellgauge.cards import UserError
-from cellgauge.results.store import read_plan
+from cellgauge.results.store import read_plan, read_release
 from cellgauge.runner.plan import Filters, decide, evaluation_key, make_plan, save_plan
 
 
@@ -89,8 +89,7 @@ def test_a_filtered_plan_keeps_earlier_decisions(tiny) -> None:
     tiny.dataset()
     cards = tiny.cards()
     for task in ("clustering", "embedding"):
-        plan = make_plan(tiny.project, cards, "r", Filters(["pca"], ["tiny"], [task]))
-        save_plan(tiny.project, cards, plan, rehearsal=True)
+        save_plan(tiny.project, cards, "r", Filters(["pca"], ["tiny"], [task]), rehearsal=True)
     assert [pair.task for pair in read_plan(tiny.project.release("r")).pairs] == ["clustering", "embedding"]
 
 
@@ -109,6 +108,7 @@ def test_prose_changes_no_key_and_compute_fields_do(tiny) -> None:
     assert key() == seen[0]
     for path, old, new in [
         ("tasks/clustering.md", "resolution: 1.0", "resolution: 0.9"),
+        ("tasks/clustering.md", "clustering:prepare", "embedding:prepare"),
         ("metrics/homogeneity.md", "version: 1", "version: 2"),
         ("datasets/tiny.md", "version: 1", "version: 2"),
         ("models/mine.md", "version: 1", "version: 2"),
@@ -117,3 +117,27 @@ def test_prose_changes_no_key_and_compute_fields_do(tiny) -> None:
         edit(tiny, path, old, new)
         assert key() not in seen
         seen.append(key())
+
+
+def test_the_name_of_a_view_and_the_place_of_a_file_are_prose(tiny) -> None:
+    tiny.dataset()
+    before = tiny.cards()
+    edit(tiny, "tasks/classification.md", "name: Logistic regression", "name: Logit")
+    (tiny.folder / "site_src/datasets/moved.h5ad").write_bytes(
+        (tiny.folder / "site_src/datasets/tiny.h5ad").read_bytes()
+    )
+    edit(tiny, "datasets/tiny.md", "path: tiny.h5ad", "path: moved.h5ad")
+    after = tiny.cards()
+    assert after.tasks["classification"].digest == before.tasks["classification"].digest
+    assert after.datasets["tiny"].digest == before.datasets["tiny"].digest
+
+
+def test_a_changed_protocol_gets_a_new_date_and_digest(tiny) -> None:
+    tiny.dataset()
+    save_plan(tiny.project, tiny.cards(), "r", Filters(["pca"], ["tiny"], ["clustering"]), rehearsal=True)
+    before = read_release(tiny.project.release("r"))
+    edit(tiny, "tasks/clustering.md", "resolution: 1.0", "resolution: 0.9")
+    save_plan(tiny.project, tiny.cards(), "r", Filters(["pca"], ["tiny"], ["clustering"]), rehearsal=False)
+    after = read_release(tiny.project.release("r"))
+    assert after.protocol != before.protocol
+    assert after.rehearsal

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import signal
+import sys
 import time
 
 import pytest
@@ -25,7 +26,7 @@ def outcomes(workers: LocalWorkers) -> list[object]:
     for future in workers.as_completed():
         try:
             found.append(future.result())
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             found.append(lost(error, workers.time_limit))
     return found
 
@@ -45,6 +46,15 @@ def test_a_worker_has_one_thread() -> None:
     with LocalWorkers(1) as workers:
         workers.submit(os.getenv, "OMP_NUM_THREADS")
         assert outcomes(workers) == ["1"]
+
+
+def test_bug_a_model_that_quit_ended_the_run() -> None:
+    with LocalWorkers(1) as workers:
+        workers.submit(sys.exit, 3)
+        workers.submit(operator.add, 1, 1)
+        found = outcomes(workers)
+    found.remove(2)
+    assert found[0].status == "failed"
 
 
 @pytest.mark.kill

@@ -66,4 +66,4 @@ def test_the_class_that_is_too_small_is_reported(pbmc: tuple[np.ndarray, dict[st
 
 
 def test_the_number_of_clusters_is_reported(pbmc: tuple[np.ndarray, dict[str, np.ndarray]]) -> None:
-    assert clustering.prepare(*pbmc, PARAMS[clustering])(42).details == {"n_clusters": 9}
+    assert clustering.prepare(*pbmc, PARAMS[clustering])(42).details["n_clusters"] == 9

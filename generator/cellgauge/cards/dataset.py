@@ -51,7 +51,7 @@ class Matrix(Part):
 class DatasetCard(Card):
     """A dataset."""
 
-    COMPUTE: ClassVar[tuple[str, ...]] = ("version", "source", "digest_of_content", "matrix", "columns")
+    COMPUTE: ClassVar[tuple[str, ...]] = ("version", "digest_of_content", "matrix", "columns")
 
     version: int = Field(ge=1)
     evidence: Literal["measured", "simulated"] = Field(description="Simulated sets never enter an aggregate")

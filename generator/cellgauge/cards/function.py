@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.util
 import sys
@@ -67,3 +68,30 @@ def code_digest(target: str, card_path: Path) -> str:
     if not where.endswith(".py") or not path.is_file():
         return ""
     return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def missing_function(target: str, card_path: Path) -> str | None:
+    """Say what is missing of a function in a file beside its card, without running the file.
+
+    A package may be absent where cards are only checked, so functions of packages are not looked for.
+    """
+    where, name = target.rsplit(":", 1)
+    if not where.endswith(".py"):
+        return None
+    path = card_path.parent / where
+    if not path.is_file():
+        return f'expected "{where}" beside the card, found no such file'
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError) as error:
+        return f'"{where}" is not valid Python: {error}'
+    names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    imported = [
+        alias.asname or alias.name
+        for node in tree.body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    ]
+    if name in names or name in imported:
+        return None
+    return f'"{where}" defines no function "{name}"{did_you_mean(name, names)}'

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cellgauge.cards.base import Card, Keys, dotted
 from cellgauge.cards.dataset import DatasetCard
+from cellgauge.cards.function import missing_function
 from cellgauge.cards.metric import MetricCard
 from cellgauge.cards.model import ModelCard
 from cellgauge.cards.problems import CardProblems, Problem, UserError, did_you_mean
@@ -97,13 +98,14 @@ def is_project(folder: Path) -> bool:
     return (folder / "mkdocs.yml").is_file() and (folder / "site_src").is_dir()
 
 
-def load_cards(project: Project, *, extra_models: Iterable[Path] = ()) -> Cards:
+def load_cards(project: Project, release: str | None = None) -> Cards:
     """Read and cross-check every card of a project.
 
     Parameters
     ----------
-    extra_models
-        Model cards that lie outside the project, such as one being tried before it is contributed.
+    release
+        Also read the cards of models from outside the project that this release has evaluated. A card of
+        the project with the same id goes before.
 
     Raises
     ------
@@ -113,10 +115,12 @@ def load_cards(project: Project, *, extra_models: Iterable[Path] = ()) -> Cards:
     problems: list[Problem] = []
     found: dict[str, dict[str, Card]] = {kind: {} for kind in FOLDERS}
     for kind, schema in FOLDERS.items():
-        paths = [(path, path.relative_to(project.source).as_posix()) for path in card_paths(project, kind)]
-        if kind == "models":
-            paths += [(path, str(path)) for path in extra_models]
-        for path, shown in paths:
+        paths = card_paths(project, kind)
+        if kind == "models" and release is not None:
+            own = {path.name for path in paths}
+            paths += [path for path in sorted(project.release(release).glob("models/*.md")) if path.name not in own]
+        for path in paths:
+            shown = path.relative_to(project.source).as_posix() if path.is_relative_to(project.source) else str(path)
             card = _read_or_note(path, schema, shown, problems)
             if card is None:
                 continue
@@ -124,7 +128,7 @@ def load_cards(project: Project, *, extra_models: Iterable[Path] = ()) -> Cards:
                 problems.append(Problem(shown, 1, "", f'id "{card.id}" is taken by {found[kind][card.id].path}'))
             found[kind][card.id] = card
     cards = Cards(**found)  # type: ignore[arg-type]
-    problems += [problem for problem in cross_check(cards) if not _caused_by_unread(problem, problems)]
+    problems += [problem for problem in cross_check(project, cards) if not _caused_by_unread(problem, problems)]
     if problems:
         raise CardProblems(problems)
     return cards
@@ -135,8 +139,8 @@ def card_paths(project: Project, kind: str) -> list[Path]:
     return sorted((project.site_src / kind).glob("*.md"))
 
 
-def cross_check(cards: Cards) -> list[Problem]:
-    """Return every reference from one card to another that leads nowhere or cannot be right."""
+def cross_check(project: Project, cards: Cards) -> list[Problem]:
+    """Return every reference from a card that leads nowhere or cannot be right: to cards, and to files beside it."""
     problems: list[Problem] = []
 
     def problem(card: Card, keys: Keys, message: str) -> None:
@@ -163,6 +167,20 @@ def cross_check(cards: Cards) -> list[Problem]:
     for model in cards.models.values():
         for position, judgement in enumerate(model.leakage):
             refer(model, ("leakage", position, "dataset"), judgement.dataset, "datasets")
+    functions: list[tuple[Card, Keys, str | None]] = [
+        *((task, ("implementation",), task.implementation) for task in cards.tasks.values()),
+        *((one, ("obtain", "function"), getattr(one.obtain, "function", None)) for one in cards.models.values()),
+        *((one, ("source", "function"), getattr(one.source, "function", None)) for one in cards.datasets.values()),
+    ]
+    for card, keys, function in functions:
+        if function is not None and (missing := missing_function(function, project.source / card.path)):
+            problem(card, keys, missing)
+    for kind in FOLDERS:
+        names: dict[str, Card] = {}
+        for card in getattr(cards, kind).values():
+            if card.name in names:
+                problem(card, ("name",), f'"{card.name}" is also the name of {names[card.name].path}')
+            names.setdefault(card.name, card)
     return problems
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -47,7 +47,7 @@ class Protocol(Part):
 class TaskCard(Card):
     """A task. One without an ``implementation`` is published as planned, before it has results."""
 
-    COMPUTE: ClassVar[tuple[str, ...]] = ("protocol", "input", "requires", "views", "primary", "complementary")
+    COMPUTE: ClassVar[tuple[str, ...]] = ("protocol", "input", "requires", "implementation", "primary", "complementary")
 
     question: Text = Field(description="The biological question, for a biologist")
     procedure: list[Sentence] = Field(min_length=1, description="What is done, step by step, for an engineer")
@@ -62,6 +62,10 @@ class TaskCard(Card):
     baseline: Id = Field(description="The simple model that every other is compared with")
     controls: list[Id] = Field(min_length=1, description="Models whose outcome is known beforehand")
     references: list[Citation] = []
+
+    def compute_fields(self) -> dict[str, Any]:
+        """Return the fields that decide a score; of a view that is its id, its name is prose."""
+        return {**super().compute_fields(), "views": [view.id for view in self.views]}
 
     @model_validator(mode="after")
     def _views_are_declared(self) -> TaskCard:

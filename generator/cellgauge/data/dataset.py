@@ -95,7 +95,10 @@ def obtain(card: DatasetCard, card_path: Path) -> ad.AnnData:
         path = card_path.parent / card.source.path
         if not path.is_file():
             raise InvalidDatasetError(card.id, [f"expected a file at {path}, found none"])
-        return ad.read_h5ad(path)
+        try:
+            return ad.read_h5ad(path)
+        except Exception as error:  # h5py, anndata and zarr raise whatever they like
+            raise InvalidDatasetError(card.id, [f"{card.source.path} cannot be read as .h5ad: {error}"]) from None
     made = load_function(card.source.function, card_path)(**card.source.params)
     if not isinstance(made, ad.AnnData):
         found = type(made).__name__
@@ -147,7 +150,10 @@ def check_content(dataset: Dataset) -> list[str]:
         only = labels[0] if len(labels) else "no cells"
         problems.append(f'the label column "{card.columns["label"]}" holds one class ({only}); at least two are needed')
     if not problems and dataset.digest != card.digest_of_content:
-        problems.append(f"expected content {card.digest_of_content}, found {dataset.digest}")
+        problems.append(
+            f"expected content {card.digest_of_content}, found {dataset.digest} "
+            "(if these are the cells you mean, write what was found into digest_of_content)"
+        )
     return problems
 
 

@@ -17,6 +17,7 @@ from cellgauge.cards.base import Digest, Part
 from cellgauge.cards.canonical import digest
 from cellgauge.cards.dataset import DatasetCard
 from cellgauge.cards.model import ModelCard
+from cellgauge.results.schema import Environment
 from cellgauge.results.store import to_json, write_atomically
 
 
@@ -58,6 +59,7 @@ class Entry(Part):
     sha256: str
     shape: list[int]
     cost: Cost
+    environment: Environment
 
 
 class EmbeddingCache:
@@ -83,12 +85,18 @@ class EmbeddingCache:
             return None
         return np.load(io.BytesIO(data), allow_pickle=False), entry
 
-    def write(self, key: str, embedding: NDArray[np.float32], cost: Cost) -> Entry:
+    def write(self, key: str, embedding: NDArray[np.float32], cost: Cost, environment: Environment) -> Entry:
         """Store an embedding. The entry goes last, so that one that is there is complete."""
         buffer = io.BytesIO()
         np.save(buffer, np.ascontiguousarray(embedding), allow_pickle=False)
         data: Any = buffer.getvalue()
-        entry = Entry(key=key, sha256=hashlib.sha256(data).hexdigest(), shape=list(embedding.shape), cost=cost)
+        entry = Entry(
+            key=key,
+            sha256=hashlib.sha256(data).hexdigest(),
+            shape=list(embedding.shape),
+            cost=cost,
+            environment=environment,
+        )
         array_path, entry_path = self._paths(key)
         write_atomically(array_path, data)
         write_atomically(entry_path, to_json(entry))

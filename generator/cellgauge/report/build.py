@@ -29,6 +29,11 @@ from cellgauge.report.stage import Say, stage
 _OLDEST = 315532800  # 1980-01-01: the least that every archive format can hold
 
 
+def served_folder(project: Project) -> Path:
+    """Return where the site lies that ``cellgauge serve`` shows, apart from the one to be published."""
+    return project.work / "build" / "served"
+
+
 def build_site(project: Project, release: str | None, out: Path, *, site_url: str | None = None, say: Say) -> Path:
     """Build the site of one release.
 
@@ -138,7 +143,7 @@ def _refuse_foreign_folder(project: Project, out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file; name a folder for the site")
     for inside in (project.site_src, project.work / "results", project.work / "build"):
-        if out.is_relative_to(inside.resolve()):
+        if out.is_relative_to(inside.resolve()) and out != served_folder(project).resolve():
             raise UserError(f"{out}: lies in {inside}; choose a folder outside of it")
     if out.is_dir() and any(out.iterdir()) and not ((out / "404.html").is_file() and (out / "sitemap.xml").is_file()):
         raise UserError(

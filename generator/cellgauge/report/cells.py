@@ -9,16 +9,16 @@ from cellgauge.results.schema import EXPLANATION, Resources, Result, Score
 from cellgauge.stats.paired import Difference
 
 LEAKAGE: dict[str, tuple[str, str]] = {
-    "green": ("●", "the model has not seen these cells before"),
-    "yellow": ("▲", "the model has seen these cells, but not what the task asks for"),
-    "red": ("■", "the model has seen what the task asks for"),
+    "green": ("●", "not seen in pretraining"),
+    "yellow": ("◆", "seen in pretraining, without what the task asks for"),
+    "red": ("■", "seen in training for this very task"),
     "gray": ("◌", "not enough is documented to tell"),
 }
-"""Shape and meaning of each leakage class; the colour is never alone."""
+"""Shape and meaning of each leakage class; the colour is never alone. Triangles are kept for verdicts."""
 
 WALL = Column(
-    "model_s", "Model time (s)", ("", "evaluation"), numeric=True, direction="lower",
-    hover="Wall time of obtaining the model's outputs, all seeds together; the evaluation is the same work for all",
+    "seconds_per_embedding", "Time per embedding (s)", ("", "evaluation"), numeric=True, direction="lower",
+    hover="Wall time of obtaining the model's outputs once; the evaluation is the same work for all",
 )  # fmt: skip
 MEMORY = Column(
     "peak_memory_mb",
@@ -27,7 +27,7 @@ MEMORY = Column(
     direction="lower",
     hover="Peak memory, the larger of obtaining and evaluating",
 )
-LEAKAGE_COLUMN = Column("leakage", "Leakage", ("", "evidence"), hover="Whether the model had seen the data before")
+LEAKAGE_COLUMN = Column("leakage", "Leakage", ("", "evidence"), hover="Whether the model saw these data in training")
 
 
 def page_of(result: Result) -> str:
@@ -96,7 +96,10 @@ def difference_cell(
 
 
 def word_cell(word: str | None, role: str) -> Cell:
-    """Return what the comparison shows; baseline and controls are references."""
+    """Return what the comparison shows; baseline and controls are references.
+
+    The stylesheet puts a shape before the word and gives it weight, but no hue: hues tell models and leakage apart.
+    """
     if word is None:
         return Cell("reference" if role != "model" else "not comparable", (None,), tone="control")
     tones: dict[str, Tone] = {"better": "better", "worse": "worse"}
@@ -104,12 +107,23 @@ def word_cell(word: str | None, role: str) -> Cell:
 
 
 def wall_cell(resources: Resources | None) -> Cell:
-    """Return the wall time of obtaining the outputs in seconds; the evaluation's stands behind it."""
-    if resources is None or resources.embedding_wall_s is None:
+    """Return the wall time of obtaining the outputs once, in seconds; the evaluation's stands behind it.
+
+    Models that are made anew for each seed and models that are made once can be compared only so. Where it was not
+    recorded how many the time covers, there is no such time.
+    """
+    if resources is None:
         return Cell("–", (None, None))
-    obtaining, evaluation = resources.embedding_wall_s, resources.evaluation_wall_s
-    hover = "" if evaluation is None else f"and {number(evaluation, 1)} s for the evaluation"
-    return Cell(number(obtaining, 2), (obtaining, evaluation), hover=hover)
+    total, made, evaluation = resources.embedding_wall_s, resources.n_embeddings, resources.evaluation_wall_s
+    notes = []
+    if total is not None and made is None:
+        notes.append(f"{number(total, 2)} s for all embeddings together; how many was not recorded")
+    elif total is not None and made is not None and made > 1:
+        notes.append(f"the mean of {made} embeddings")
+    if evaluation is not None:
+        notes.append(f"and {number(evaluation, 1)} s for the evaluation")
+    once = None if total is None or made is None else total / made
+    return Cell("–" if once is None else number(once, 2), (once, evaluation), hover="; ".join(notes))
 
 
 def memory_cell(resources: Resources | None) -> Cell:

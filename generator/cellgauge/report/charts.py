@@ -67,7 +67,16 @@ class Figure:
     """Where the reference line stands."""
     domain: tuple[float, float] | None = None
     """The axis; marks outside become arrows at its edge. None: as wide as the rows above the separator need."""
+    bounds: tuple[float | None, float | None] = (None, None)
+    """What the values can be at all: the axis names nothing beyond."""
     caption: str = ""
+
+    @property
+    def named(self) -> tuple[float, float]:
+        """The part of the axis that has ticks."""
+        (low, high), (least, most) = self.span, self.bounds
+        inside = (low if least is None else max(low, least), high if most is None else min(high, most))
+        return inside if inside[0] < inside[1] else (low, high)
 
     @property
     def span(self) -> tuple[float, float]:
@@ -216,7 +225,7 @@ def _with_labels(shape: _Shape, figure: Figure) -> _Shape:
 
 def _x(name: str, domain: tuple[float, float], plot: int, figure: Figure, shape: _Shape) -> alt.X:
     mini = shape.axis < 40
-    ticks, decimals = _ticks(domain, shape.ticks)
+    ticks, decimals = _ticks(figure.named, shape.ticks)
     sign = "+" if figure.reference == 0 else ""
     axis = alt.Axis(
         title=None if mini else figure.short_axis if shape.width < 400 else figure.axis,

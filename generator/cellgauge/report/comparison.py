@@ -6,80 +6,32 @@ the table, the figure, and the description of how they came about.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
 
-import numpy as np
-
-from cellgauge.cards import DatasetCard, MetricCard, ModelCard, TaskCard
-from cellgauge.report.numbers import SCORE_DECIMALS, listing, percent, plural
+from cellgauge.cards import MetricCard, ModelCard, TaskCard
+from cellgauge.report.dataset_comparison import DatasetComparison, Row, compare_on, n_replicates
+from cellgauge.report.numbers import interval, listing, number, percent, plural
 from cellgauge.report.release import ReleaseView
-from cellgauge.results.schema import Result, Score
-from cellgauge.stats.paired import Difference, Word, holm, paired_difference, word
+from cellgauge.results.schema import Result
 
-Role = Literal["baseline", "control", "model"]
+T = TypeVar("T", int, float, tuple[int, ...])
 
-MOST_DECIMALS = 6
+_NOTHING_JUDGED = "nothing is judged until they are computed again."
 FEW_STUDIES = 5
 """Up to this many independent studies, the order of models is descriptive."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """One evaluated model on one dataset."""
+class Terms:
+    """The protocol as the judged results used it; as the task's card has it, where nothing is judged."""
 
-    model: ModelCard
-    role: Role
-    result: Result
-    score: Score | None
-    """The primary score; None where an older protocol did not have it."""
-    difference: Difference | None = None
-    """To the baseline, positive where the model is better; None for the baseline itself."""
-    word: Word | None = None
-    """Only for models: controls and the baseline are never judged."""
-    adjusted_p: float | None = None
-    """Holm-adjusted, where there is a word."""
-    note: str | None = None
-    """Why there is no difference."""
-
-
-@dataclass(frozen=True)
-class DatasetComparison:
-    """All models on one dataset: models and baseline from best to worst, then controls."""
-
-    dataset: DatasetCard
-    rows: tuple[Row, ...]
-    empties: tuple[Result, ...]
-
-    @property
-    def ranked(self) -> list[Row]:
-        """Models and the baseline, best first."""
-        return [row for row in self.rows if row.role != "control"]
-
-    @property
-    def controls(self) -> list[Row]:
-        """Controls, which are never ranked."""
-        return [row for row in self.rows if row.role == "control"]
-
-    @property
-    def judged(self) -> list[Row]:
-        """Models that have been compared with the baseline."""
-        return [row for row in self.rows if row.word is not None]
-
-    @property
-    def decimals(self) -> int:
-        """Decimals of differences: as for scores, or more where a bound that decides would read as zero."""
-        deciding = [bound for row in self.judged if row.word != "not separated" for bound in _bounds(row)]
-        least = min((abs(bound) for bound in deciding if bound), default=1.0)
-        return next((n for n in range(SCORE_DECIMALS, MOST_DECIMALS) if round(least, n)), MOST_DECIMALS)
-
-    def count(self, wanted: Word) -> int:
-        """Return how many models are ``better``, ``worse`` or ``not separated``."""
-        return sum(row.word == wanted for row in self.judged)
-
-    def row(self, model: str) -> Row | None:
-        """Return the row of a model, if it was evaluated."""
-        return next((row for row in self.rows if row.model.id == model), None)
+    version: str
+    replicates: str
+    level: str
+    alpha: str
+    seeds: str
 
 
 @dataclass(frozen=True)
@@ -120,39 +72,53 @@ class TaskComparison:
         """Return the comparison on one dataset, if it has results."""
         return next((one for one in self.datasets if one.dataset.id == dataset), None)
 
+    @property
+    def terms(self) -> Terms:
+        """Version, resamples, level and seeds, as the judged results used them."""
+        protocol = self.task.protocol
+        used = [result for one in self.datasets for result in one.used]
+        levels = {score.interval.level for result in used for score in result.scores} or {protocol.level}
+        seeds = {tuple(result.seeds) for result in used} or {tuple(protocol.seeds)}
+        return Terms(
+            version=_either({result.task.version for result in used} or {protocol.version}, str),
+            replicates=_either({n_replicates(result) for result in used} or {protocol.replicates}, "{:,}".format),
+            level=_either(levels, percent),
+            alpha=_either(levels, lambda level: f"{1 - level:.2g}"),
+            seeds=_either(seeds, lambda some: ", ".join(map(str, some))),
+        )
+
     def verdict(self) -> Verdict:
         """Say in one sentence what the task shows."""
         if self.task.implementation is None and not self.datasets:
             return Verdict("No results yet: this task is planned, and its protocol is published before any result.", "")
         if not any(one.rows for one in self.datasets):
-            why = "no evaluation has been run." if not self.datasets else "every evaluation so far is without scores."
-            return Verdict(f"No results yet: {why}", "")
+            return Verdict(self._why_no_scores(), "")
         counted = [one for one in self.measured if one.judged]
         simulated = [one for one in self.datasets if one.dataset.evidence == "simulated" and one.judged]
         if not counted and not simulated:
-            return Verdict(f"Nothing to compare yet: {self._why_nothing()}", "")
+            return Verdict(f"Nothing to compare yet: {self._why_nothing()}{self._left_out(self.datasets)}.", "")
         chosen = counted or simulated
         where = f"on {_in_sentence(self.task.name)}"
         if not counted:
             where += " in simulated data"
         sentence = self._of_one(chosen[0], where) if len(chosen) == 1 else self._of_several(chosen, where)
-        return Verdict(sentence, self._basis(counted, simulated))
+        left_out = self._left_out(tuple(self.measured) if counted else self.datasets)
+        return Verdict(f"{sentence}{left_out}.", self._basis(counted, simulated))
 
     def how_ranked(self) -> list[str]:
         """Describe the comparison, from the very values that it used."""
-        protocol = self.task.protocol
-        level = percent(protocol.level)
+        terms = self.terms
         better = "higher" if self.metric.direction == "higher" else "lower"
         sizes = sorted({len(one.judged) for one in self.datasets if one.judged})
         family = f" (here {' or '.join(str(size) for size in sizes)})" if sizes else ""
         return [
             f"Only the primary score counts: {self.score_name}; {better} is better. The task's card declares "
-            f"it (protocol version {protocol.version}); no result can change it.",
+            f"it (protocol version {terms.version}); no result can change it.",
             f"Each model is compared with one declared baseline, {self.baseline.name}, on the same dataset, the same "
-            f"seeds and the same {protocol.replicates:,} resamples.",
+            f"seeds ({terms.seeds}) and the same {terms.replicates} resamples.",
             f"The difference is the model's score minus the baseline's, signed so that positive is better. Its "
-            f"interval is the {level} percentile interval of the differences, resample by resample.",
-            f"“Better” and “worse” need a two-sided p-value of {1 - protocol.level:.2g} or less after Holm's "
+            f"interval is the {terms.level} percentile interval of the differences, resample by resample.",
+            f"“Better” and “worse” need a two-sided p-value of {terms.alpha} or less after Holm's "
             f"adjustment for all models compared on that dataset{family}, and the whole interval on that side of zero; "
             "all else is “not separated”. Intervals are drawn unadjusted, so that one may just miss zero and still be "
             "called not separated.",
@@ -161,41 +127,81 @@ class TaskComparison:
             "towards measured data, and datasets of one study count as one.",
         ]
 
+    def _why_no_scores(self) -> str:
+        if outdated := [row for one in self.datasets for row in one.outdated]:
+            protocol_too = all(row.result.task.digest != self.task.digest for row in outdated)
+            changed = "The protocol has" if protocol_too else "The cards have"
+            return f"{changed} changed since these results were computed; {_NOTHING_JUDGED}"
+        if not self.datasets:
+            return "No results yet: no evaluation has been run."
+        return "No results yet: every evaluation so far is without scores."
+
     def _why_nothing(self) -> str:
         rows = [row for one in self.datasets for row in one.rows]
         if not any(row.role == "baseline" for row in rows):
-            return f"the baseline, {self.baseline.name}, has no result."
+            if any(row.role == "baseline" for one in self.datasets for row in one.outdated):
+                return f"the result of the baseline, {self.baseline.name}, is outdated"
+            return f"the baseline, {self.baseline.name}, has no result"
         if not any(row.role == "model" for row in rows):
-            return "only the baseline and controls have results."
-        return "no model was evaluated on the same resamples as the baseline."
+            return "only the baseline and controls have results"
+        return "no model was evaluated on the same resamples as the baseline"
+
+    def _left_out(self, datasets: tuple[DatasetComparison, ...]) -> str:
+        """Return how many models no comparison could take in, as the end of a sentence."""
+        what = "more" if len(datasets) == 1 else "more of the evaluations"
+        failures = sum(one.failures for one in datasets)
+        outdated = sum(row.role == "model" for one in datasets for row in one.outdated)
+        parts = [f"{failures} {what} gave no scores"] if failures else []
+        parts += [f"{outdated} {what} {_are(outdated)} outdated"] if outdated else []
+        return f"; {listing(parts)}" if parts else ""
 
     def _of_one(self, one: DatasetComparison, where: str) -> str:
         total, better, worse = len(one.judged), one.count("better"), one.count("worse")
         baseline = self.baseline.name
+        if one.has_too_few_resamples:
+            why = f"with {one.resamples:,}, none could ever be told apart from {baseline}"
+            return f"{_too_few(one).capitalize()} {where}: {why}"
         if total == 1:
-            name = one.judged[0].model.name
-            if one.judged[0].word == "not separated":
-                return f"{name}, the only model compared, could not be told apart from {baseline} {where}."
-            return f"{name}, the only model compared, is {one.judged[0].word} than {baseline} {where}."
+            (row,) = one.judged
+            if row.word == "not separated":
+                return f"{row.model.name}, the only model compared, could not be told apart from {baseline} {where}"
+            return f"{row.model.name}, the only model compared, is {row.word} than {baseline} {where}, {_by(row, one)}"
+        everyone = "Both models" if total == 2 else f"All {total} models"
         if not better and not worse:
-            return f"None of {total} models could be told apart from {baseline} {where}."
+            return f"None of {total} models could be told apart from {baseline} {where}"
+        if total in (better, worse):
+            return f"{everyone} are {'better' if better else 'worse'} than {baseline} {where}"
         if not better:
-            if worse == total:
-                return f"All {total} models are worse than {baseline} {where}."
-            return f"None of {total} models is better than {baseline} {where}; {worse} {_are(worse)} worse."
-        if better == total:
-            return f"All {total} models are better than {baseline} {where}."
-        return f"{better} of {total} models {_are(better)} better than {baseline} {where}."
+            return f"None of {total} models is better than {baseline} {where}; {worse} {_are(worse)} worse"
+        sentence = f"{better} of {total} models {_are(better)} better than {baseline} {where}"
+        if better == 1:
+            (best,) = [row for row in one.judged if row.word == "better"]
+            sentence += f": {best.model.name}, {_by(best, one)}"
+            return f"{sentence}; {worse} {_are(worse)} worse" if worse else sentence
+        return f"{sentence} and {worse} {_are(worse)} worse" if worse else sentence
 
     def _of_several(self, chosen: list[DatasetComparison], where: str) -> str:
-        if not any(one.count("better") for one in chosen):
-            return f"No model is better than {self.baseline.name} {where}, on any of {len(chosen)} datasets."
-        parts = [f"{one.count('better')} of {len(one.judged)} on {one.dataset.name}" for one in chosen]
-        return f"Models better than {self.baseline.name} {where}: {listing(parts)}."
+        few = [one for one in chosen if one.has_too_few_resamples]
+        enough = [one for one in chosen if not one.has_too_few_resamples]
+        parts = []
+        if any(one.count("better") for one in enough):
+            counts = [f"{one.count('better')} of {len(one.judged)} on {one.dataset.name}" for one in enough]
+            parts.append(f"Models better than {self.baseline.name} {where}: {listing(counts)}")
+        elif enough:
+            datasets = f"any of {len(enough)} datasets" if len(enough) > 1 else enough[0].dataset.name
+            parts.append(f"No model is better than {self.baseline.name} {where}, on {datasets}")
+        worse = [
+            f"{one.count('worse')} of {len(one.judged)} on {one.dataset.name}" for one in enough if one.count("worse")
+        ]
+        parts += [f"worse: {listing(worse)}"] if worse else []
+        parts += [f"{_too_few(one)} on {one.dataset.name}" for one in few]
+        sentence = "; ".join(parts)
+        return sentence[0].upper() + sentence[1:]
 
     def _basis(self, counted: list[DatasetComparison], simulated: list[DatasetComparison]) -> str:
         studies = len({one.dataset.study for one in counted})
-        words = [self.score_name, f"{percent(self.task.protocol.level)} paired intervals, Holm-adjusted"]
+        words = [self.score_name, f"{self.terms.level} paired intervals, Holm-adjusted"]
+        words += _sizes(counted or simulated)
         if len(counted) == 1:
             words.append("one dataset: the order of models is descriptive")
         elif counted:
@@ -215,65 +221,35 @@ def compare_task(view: ReleaseView, task: TaskCard) -> TaskComparison:
     by_dataset: dict[str, list[Result]] = {}
     for result in view.select(task=task.id):
         by_dataset.setdefault(result.dataset.id, []).append(result)
-    datasets = tuple(_compare_on(view, task, dataset, results) for dataset, results in sorted(by_dataset.items()))
+    datasets = tuple(compare_on(view, task, dataset, results) for dataset, results in sorted(by_dataset.items()))
     # Measured data come first, whatever their names.
     ordered = tuple(sorted(datasets, key=lambda one: one.dataset.evidence != "measured"))
     return TaskComparison(task, view.cards.metrics[task.primary.metric], view.cards.models[task.baseline], ordered)
 
 
-def _compare_on(view: ReleaseView, task: TaskCard, dataset: str, results: list[Result]) -> DatasetComparison:
-    sign = 1 if view.cards.metrics[task.primary.metric].direction == "higher" else -1
-    done = [result for result in results if result.status == "done"]
-    reference = next((result for result in done if result.model.id == task.baseline), None)
-    rows = [_compare_one(view, task, result, reference, sign) for result in done]
-    rows = _judge(rows, task.protocol.level)
-    rows.sort(key=lambda row: (row.role == "control", -sign * row.score.value if row.score else np.inf, row.model.id))
-    empties = tuple(result for result in results if result.status != "done")
-    return DatasetComparison(view.cards.datasets[dataset], tuple(rows), empties)
+def _either(values: set[T], write: Callable[[T], str]) -> str:
+    return " or ".join(dict.fromkeys(write(value) for value in sorted(values)))
 
 
-def _compare_one(view: ReleaseView, task: TaskCard, result: Result, reference: Result | None, sign: int) -> Row:
-    model = view.cards.models[result.model.id]
-    is_control = model.is_control or model.id in task.controls
-    role: Role = "baseline" if model.id == task.baseline else "control" if is_control else "model"
-    row = Row(model, role, result, result.score(task.primary.key))
-    if role == "baseline":
-        return row
-    if row.score is None:
-        return replace(row, note="this result has no primary score")
-    base = reference.score(task.primary.key) if reference else None
-    if reference is None or base is None:
-        return replace(row, note="not comparable: the baseline has no score here")
-    if result.replicates is None or reference.replicates is None:
-        return replace(row, note="not comparable: no replicates")
-    if result.replicates.stream != reference.replicates.stream:
-        return replace(row, note="not comparable: it was not evaluated on the baseline's resamples")
-    difference = paired_difference(
-        row.score.value,
-        base.value,
-        view.replicates(result)[result.scores.index(row.score)],
-        view.replicates(reference)[reference.scores.index(base)],
-        level=task.protocol.level,
-        sign=sign,
-    )
-    return replace(row, difference=difference)
+def _by(row: Row, one: DatasetComparison) -> str:
+    """Return how large a difference is: "by +0.073"."""
+    return f"by {number(row.difference.value, one.decimals, signed=True)}" if row.difference else ""
 
 
-def _judge(rows: list[Row], level: float) -> list[Row]:
-    """Give each compared model its word, Holm-adjusted over all of them."""
-    differences = [row.difference for row in rows if row.role == "model" and row.difference is not None]
-    adjusted = iter(holm([difference.p for difference in differences]))
-    judged = []
-    for row in rows:
-        if row.role == "model" and row.difference is not None:
-            p = next(adjusted)
-            row = replace(row, word=word(row.difference, p, level), adjusted_p=p)
-        judged.append(row)
-    return judged
+def _sizes(chosen: list[DatasetComparison]) -> list[str]:
+    """Return how large the differences are that models are called better for; nothing where none is."""
+    better = [(row.difference, one) for one in chosen for row in one.judged if row.word == "better" and row.difference]
+    if not better:
+        return []
+    largest, one = max(better, key=lambda pair: pair[0].value)
+    size = number(largest.value, one.decimals, signed=True)
+    if len(better) > 1:
+        return [f"largest difference {size}"]
+    return [f"difference {size} {interval(largest.low, largest.high, one.decimals, signed=True)}"]
 
 
-def _bounds(row: Row) -> tuple[float, ...]:
-    return (row.difference.value, row.difference.low, row.difference.high) if row.difference else ()
+def _too_few(one: DatasetComparison) -> str:
+    return f"too few resamples to judge {plural(len(one.judged), 'model')}"
 
 
 def _are(count: int) -> str:

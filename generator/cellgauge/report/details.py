@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
@@ -34,7 +34,21 @@ def read_details(details: Mapping[str, JsonValue], seeds: Sequence[int]) -> Deta
             tables.append(table)
         else:
             facts.append((_label(key), _text(value)))
-    return Details(tuple(facts), tuple(tables))
+    return Details(tuple(facts), _with_own_ids(tables))
+
+
+def _with_own_ids(tables: list[Table]) -> tuple[Table, ...]:
+    """Number tables whose names differ only in what an id cannot hold."""
+    taken: set[str] = set()
+    out = []
+    for table in tables:
+        id_, place = table.id, 1
+        while id_ in taken:
+            place += 1
+            id_ = f"{table.id}-{place}"
+        taken.add(id_)
+        out.append(replace(table, id=id_))
+    return tuple(out)
 
 
 def _table(key: str, value: JsonValue) -> Table | None:

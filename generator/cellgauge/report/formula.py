@@ -11,10 +11,28 @@ from markupsafe import Markup
 
 from cellgauge.cards import UserError
 
+_NAMESPACE = "http://www.w3.org/1998/Math/MathML"
+_LEAVES = {"mi", "mo", "mn", "mtext", "mspace"}
+_ELEMENTS = _LEAVES | {
+    "math", "mrow", "mfrac", "msqrt", "mroot", "msub", "msup", "msubsup", "munder", "mover", "munderover",
+    "mtable", "mtr", "mtd", "mpadded", "mphantom", "mstyle",
+}  # fmt: skip
+_ATTRIBUTES = {
+    "display", "mathvariant", "stretchy", "fence", "form", "lspace", "rspace", "minsize", "maxsize", "linethickness",
+    "columnalign", "rowalign", "columnspacing", "rowspacing", "displaystyle", "scriptlevel", "width", "accent",
+    "movablelimits", "separator", "symmetric", "largeop",
+}  # fmt: skip
+_VALUE = re.compile(r"[\w.+ %-]*", re.ASCII)
+_MARKUP_IN_TEXT = re.compile(r"\\(?:text\w*|[mhf]box|operatorname\*?)\s*\{[^{}]*[<&]")
+"""The converter hands on what stands in these as it is, so that it would be read as markup."""
+
 
 @cache
 def to_mathml(latex: str, shown: str) -> Markup:
     """Return a displayed formula as MathML.
+
+    Only elements and attributes that are known to be harmless may come out: the converter puts text into its
+    output as it is, and passes on styles, classes and links.
 
     Parameters
     ----------
@@ -24,21 +42,35 @@ def to_mathml(latex: str, shown: str) -> Markup:
     Raises
     ------
     UserError
-        When it is not LaTeX that can be converted.
+        When it is not LaTeX that can be converted, or makes anything else than such MathML.
     """
+    if found := _MARKUP_IN_TEXT.search(latex):
+        raise UserError(f"{shown}: formula: {found[0][-1]} is not allowed in the text of a formula ({found[0]!r})")
     try:
-        mathml = convert(latex, display="block")
-        root = ET.fromstring(mathml)  # noqa: S314 (made by the converter, not read from outside)
+        root = ET.fromstring(convert(latex, display="block"))  # noqa: S314 (checked below, and entities are refused)
     except Exception as error:
         raise UserError(f"{shown}: formula: cannot be read as LaTeX ({type(error).__name__}: {error})") from None
-    # The converter puts the formula's text into nodes as it is: only MathML elements may come out.
     for node in root.iter():
-        name = node.tag.rpartition("}")[2]
-        if not name.startswith("m") or any(key.startswith("on") or "href" in key for key in node.attrib):
-            raise UserError(f"{shown}: formula: makes <{name}>, which is not allowed")
+        if problem := _problem(node):
+            raise UserError(f"{shown}: formula: makes {problem}, which is not allowed")
     root.set("alttext", latex)
-    ET.register_namespace("", "http://www.w3.org/1998/Math/MathML")
+    ET.register_namespace("", _NAMESPACE)
     return Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704 (serialised from checked nodes)
+
+
+def _problem(node: ET.Element) -> str | None:
+    """Return what a node of the converter's output is that no formula needs; None for a good one."""
+    space, _, name = str(node.tag).rpartition("}")
+    if space != f"{{{_NAMESPACE}" or name not in _ELEMENTS:
+        return f"<{name}>"
+    for key, value in node.attrib.items():
+        if key not in _ATTRIBUTES or not _VALUE.fullmatch(value):
+            return f'<{name} {key}="{value}">'
+    if name in _LEAVES and len(node):
+        return f"<{node[0].tag.rpartition('}')[2]}> inside <{name}>"
+    if name not in _LEAVES and (node.text or "").strip():
+        return f"bare text in <{name}>"
+    return "bare text between elements" if (node.tail or "").strip() else None
 
 
 def symbol(line: str) -> Markup:

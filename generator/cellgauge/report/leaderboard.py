@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from cellgauge.cards import ScoreRef, TaskCard
+from cellgauge.cards import MetricCard, ScoreRef, TaskCard
 from cellgauge.report import cells
 from cellgauge.report.charts import GREY, Figure, Mark
-from cellgauge.report.comparison import DatasetComparison, Row, TaskComparison
+from cellgauge.report.comparison import TaskComparison
+from cellgauge.report.dataset_comparison import DatasetComparison, Row
 from cellgauge.report.numbers import interval, listing, number
 from cellgauge.report.release import ReleaseView
 from cellgauge.report.tables import Cell, Column, Table
 from cellgauge.report.tables import Row as TableRow
 from cellgauge.results.schema import Result
 
-_ABOUT = ("dataset", "evidence", "study", "role", "status", "reason", "result_id")
-_COST = ("model_s", "peak_memory_mb", "leakage")
-GROUPS = {"control": "Controls: known outcomes, never ranked", "empty": "Without scores"}
+_ABOUT = ("dataset", "evidence", "study", "role", "status", "reason", "outdated", "result_id")
+_COST = ("seconds_per_embedding", "peak_memory_mb", "leakage")
+GROUPS = {
+    "control": "Controls: known outcomes, never ranked",
+    "outdated": "Outdated: computed with earlier cards, never compared",
+    "empty": "Without scores",
+}
 
 
 def leaderboard(view: ReleaseView, comparison: TaskComparison) -> Table:
@@ -65,7 +71,7 @@ def parts(view: ReleaseView, comparison: TaskComparison, table: Table, dataset: 
 
 def _part(table: Table, dataset: str, caption: str, keys: Sequence[str], suffix: str = "") -> Table:
     place = next(i for i, column in enumerate(table.columns) if column.key == "dataset")
-    id_ = "-".join(word for word in ("scores", dataset, suffix) if word)
+    id_ = f"scores-{dataset}--{suffix}" if suffix else f"scores-{dataset}"
     return table.part(id_, caption, rows=lambda row: row.cells[place].raw == (dataset,), columns=["model", *keys])
 
 
@@ -93,7 +99,16 @@ def forest(
         short_axis=f"Difference to {baseline}: right is better",
         description=f"Differences to {baseline} on {one.dataset.name}, {comparison.score_name}: {listing(said)}.",
         reference=0.0,
+        bounds=_bounds_of_differences(comparison.metric),
     )
+
+
+def _bounds_of_differences(metric: MetricCard) -> tuple[float | None, float | None]:
+    """Return how far two scores can be apart at all."""
+    if metric.range.min is None or metric.range.max is None:
+        return (None, None)
+    width = metric.range.max - metric.range.min
+    return (-width, width)
 
 
 def _mark(row: Row, colours: dict[str, str], decimals: int) -> Mark:
@@ -119,16 +134,17 @@ def _score_column(view: ReleaseView, task: TaskCard, ref: ScoreRef) -> Column:
 
 def _rows(view: ReleaseView, comparison: TaskComparison, one: DatasetComparison) -> list[TableRow]:
     rows = []
-    for row in one.rows:
-        group = "control" if row.role == "control" else "ranked"
-        why = "" if row.role == "baseline" else row.note or ""
+    for row in (*one.rows, *one.outdated):
+        group = "outdated" if row.outdated else "control" if row.role == "control" else "ranked"
+        why = "" if row.role == "baseline" or row.outdated else row.note or ""
+        name = cells.model_cell(row.model, href=cells.page_of(row.result), role=row.role)
         rows.append(
             TableRow(
                 (
-                    *_about(one, row.result, row.role),
-                    cells.model_cell(row.model, href=cells.page_of(row.result), role=row.role),
+                    *_about(view, one, row.result, row.role),
+                    replace(name, small=row.note or "") if row.outdated else name,
                     cells.difference_cell(row.difference, why=why, p=row.adjusted_p, decimals=one.decimals),
-                    cells.word_cell(row.word, row.role),
+                    word_of(row),
                     *(cells.score_cell(row.result.score(ref.key)) for ref in comparison.task.scores),
                     *_cost(row.result),
                 ),
@@ -138,17 +154,18 @@ def _rows(view: ReleaseView, comparison: TaskComparison, one: DatasetComparison)
     for result in one.empties:
         model = view.cards.models[result.model.id]
         role = "baseline" if model.id == comparison.baseline.id else model.role if model.is_control else "model"
+        mark = cells.sentence(view.outdated(result))
         blank = [Cell("–", (None,) * len(column.fields)) for column in _middle(comparison)]
         rows.append(
             TableRow(
                 (
-                    *_about(one, result, role),
+                    *_about(view, one, result, role),
                     cells.model_cell(model, href=cells.page_of(result), role=role),
                     *blank,
                     *_cost(result),
                 ),
                 group="empty",
-                instead=cells.why_empty(result.status, result.reason),
+                instead=f"{cells.why_empty(result.status, result.reason)} {mark}".strip(),
             )
         )
     return rows
@@ -160,7 +177,14 @@ def _middle(comparison: TaskComparison) -> list[Column]:
     return [*differences, *(Column(ref.key, "", ("", "low", "high")) for ref in comparison.task.scores)]
 
 
-def _about(one: DatasetComparison, result: Result, role: str) -> list[Cell]:
+def word_of(row: Row) -> Cell:
+    """Return what a row's comparison shows; one that is outdated is not compared."""
+    if row.outdated:
+        return Cell("outdated", (None,), hover=row.note or "", tone="control")
+    return cells.word_cell(row.word, row.role)
+
+
+def _about(view: ReleaseView, one: DatasetComparison, result: Result, role: str) -> list[Cell]:
     values = (
         one.dataset.id,
         one.dataset.evidence,
@@ -168,6 +192,7 @@ def _about(one: DatasetComparison, result: Result, role: str) -> list[Cell]:
         role,
         result.status,
         result.reason,
+        view.outdated(result),
         result.result_id,
     )
     return [Cell(str(value or ""), (value,)) for value in values]

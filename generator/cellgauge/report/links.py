@@ -32,5 +32,8 @@ def dead_links(pages: Iterable[Page], others: Iterable[str]) -> list[str]:
             target = posixpath.normpath(posixpath.join("/", page.path, path)).lstrip("/")
             target += "/" if path.endswith("/") and target else ""
             if target not in known:
-                problems.append(f"the page {page.path or 'index'} links to {target or 'index'}, which is not there")
+                source = f"{page.source}: " if page.source else ""
+                problems.append(
+                    f"{source}the page {page.path or 'index'} links to {target or 'index'}, which is not there"
+                )
     return problems

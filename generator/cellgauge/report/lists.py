@@ -112,6 +112,31 @@ def metrics_table(view: ReleaseView) -> Table:
     return Table("metrics", plural(len(rows), "metric"), columns, tuple(rows))
 
 
+def results_table(view: ReleaseView) -> Table:
+    """Return how many evaluations each task has on each dataset, with the way to them."""
+    columns = (
+        Column("task", "Task"),
+        Column("dataset", "Dataset"),
+        Column("results", "Evaluations", numeric=True),
+        Column("done", "With scores", numeric=True),
+    )
+    rows = []
+    for task, dataset in dict.fromkeys((result.task.id, result.dataset.id) for result in view.results.values()):
+        results = view.select(task=task, dataset=dataset)
+        done = sum(result.status == "done" for result in results)
+        rows.append(
+            TableRow(
+                (
+                    Cell(view.cards.tasks[task].name, (task,), href=f"results/{task}/"),
+                    cells.dataset_cell(view.cards.datasets[dataset]),
+                    Cell(f"{len(results):,}", (len(results),)),
+                    Cell(f"{done:,}", (done,)),
+                )
+            )
+        )
+    return Table("results", plural(len(view.results), "evaluation"), columns, tuple(rows))
+
+
 def range_text(metric: MetricCard) -> str:
     """Return the values that a metric's definition allows."""
     bounds = (metric.range.min, metric.range.max)
@@ -119,6 +144,26 @@ def range_text(metric: MetricCard) -> str:
     if low is None:
         return "any number" if high is None else f"at most {high}"
     return f"{low} or more" if high is None else f"{low} to {high}"
+
+
+def taken_values(model: ModelCard) -> str:
+    """Return what values a model can be given: any one of those that its card names."""
+    values = sorted(model.input.values, key=lambda value: value != "counts")
+    return listing(list(values), "or") + ("" if values == ["counts"] else " values")
+
+
+def counts_in_words(view: ReleaseView) -> dict[str, str]:
+    """Return what a release holds, each with the part of the site that lists it."""
+    done = view.done
+    evaluations = plural(len(view.results), "evaluation")
+    datasets = {result.dataset.id for result in done} or set(view.cards.datasets)
+    tasks = plural(len(view.cards.tasks), "task")
+    return {
+        "results": f"{evaluations}, {len(done):,} with scores," if view.results else evaluations,
+        "models": models_in_words(view),
+        "datasets": plural(len(datasets), "dataset"),
+        "tasks": f"{len({result.task.id for result in done}):,} of {tasks} evaluated" if view.results else tasks,
+    }
 
 
 def _count(view: ReleaseView, card: DatasetCard | ModelCard) -> Cell:

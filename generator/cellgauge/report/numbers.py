@@ -30,11 +30,11 @@ def plural(count: int, word: str, many: str | None = None) -> str:
     return f"{count:,} {word if count == 1 else many or word + 's'}"
 
 
-def listing(words: list[str]) -> str:
-    """Return ``a``, ``a and b`` or ``a, b and c``."""
+def listing(words: list[str], joint: str = "and") -> str:
+    """Return ``a``, ``a and b`` or ``a, b and c``; ``joint`` may be "or"."""
     if len(words) < 2:
         return "".join(words)
-    return f"{', '.join(words[:-1])} and {words[-1]}"
+    return f"{', '.join(words[:-1])} {joint} {words[-1]}"
 
 
 def short_digest(digest: str) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from cellgauge.cards import MetricCard, ModelCard
 from cellgauge.report import cells
 from cellgauge.report.charts import GREY, Figure, Mark
-from cellgauge.report.comparison import DatasetComparison, Row, TaskComparison
+from cellgauge.report.comparison import TaskComparison
+from cellgauge.report.dataset_comparison import DatasetComparison, Row
+from cellgauge.report.leaderboard import word_of
 from cellgauge.report.numbers import SCORE_DECIMALS, interval, listing, number
 from cellgauge.report.release import ReleaseView
 from cellgauge.report.tables import Cell, Column, Table
@@ -70,13 +73,13 @@ def _evaluation(view: ReleaseView, comparison: TaskComparison, result: Result, d
     row = one.row(model.id) if one else None
     href = cells.page_of(result)
     if row is None:
-        status = Cell(cells.status_text(result.status), tone="control")
+        status = Cell(cells.status_text(result.status), small=view.outdated(result) or "", tone="control")
         middle = [cells.score_cell(None), cells.difference_cell(None), status]
     else:
         middle = [
             cells.score_cell(row.score),
             cells.difference_cell(row.difference, p=row.adjusted_p, decimals=decimals),
-            cells.word_cell(row.word, row.role),
+            replace(word_of(row), small=row.note or "" if row.outdated else ""),
         ]
     metric = cards.metrics[task.primary.metric]
     return TableRow(
@@ -162,17 +165,19 @@ def scores_on(comparison: TaskComparison, one: DatasetComparison, colours: dict[
         short_axis=f"{comparison.metric.short_name}: {direction} is better",
         description=f"{comparison.score_name} on {one.dataset.name}: {listing(said)}.",
         reference=line,
+        bounds=(comparison.metric.range.min, comparison.metric.range.max),
     )
 
 
 def scores_of(view: ReleaseView, result: Result, names: dict[str, str], colour: str) -> Figure | None:
     """Return all bounded scores of one result, with the values of single seeds faint behind."""
-    marks, points = [], [0.0, 1.0]
+    marks, points, least = [], [0.0, 1.0], 0.0
     for score in result.scores:
         bounds = view.cards.metrics[score.metric].range
         if bounds.min is None or bounds.max is None or bounds.min < -1 or bounds.max > 1:
             continue
         low, high = score.interval.low, score.interval.high
+        least = min(least, bounds.min)
         points += [low, high, score.value, *score.by_seed]
         several = len(score.by_seed) > 1
         marks.append(
@@ -196,6 +201,7 @@ def scores_of(view: ReleaseView, result: Result, names: dict[str, str], colour: 
         short_axis="Score",
         description="Scores: " + listing([f"{mark.label} {mark.numbers}" for mark in marks]) + ".",
         domain=(low - margin, high + margin),
+        bounds=(least, 1.0),
     )
 
 
@@ -212,7 +218,7 @@ def controls_by(view: ReleaseView, metric: MetricCard) -> Table | None:
     rows = []
     for result in view.done:
         model = view.cards.models[result.model.id]
-        if not model.is_control:
+        if not model.is_control or view.outdated(result) is not None:
             continue
         expected = {metric.controls.best: "best", metric.controls.worst: "worst"}.get(model.id, "")
         task = view.cards.tasks[result.task.id]

@@ -11,7 +11,10 @@ from cellgauge.report import cells, lists, overviews
 from cellgauge.report.details import read_details
 from cellgauge.report.leaderboard import forest, leaderboard, parts
 from cellgauge.report.numbers import number, plural
+from cellgauge.report.release import place_of
 from cellgauge.report.render import Page, Renderer
+from cellgauge.report.scored import scored_cells
+from cellgauge.report.tables import Table
 from cellgauge.results.schema import Pair, Result
 
 _CARD_BOOST = 4.0
@@ -98,14 +101,42 @@ def index_pages(renderer: Renderer) -> Iterator[Page]:
     for path, title, intro, table in shown:
         html = renderer.fragment("list.html", path, title=title, intro=intro, table=table)
         yield Page(path, title, intro, html, boost=2)
-    results = list(view.results.values())
-    done = len(view.done)
+    yield from results_pages(renderer)
+
+
+def results_pages(renderer: Renderer) -> Iterator[Page]:
+    """Draw the list of what was evaluated, and for each task the list of its evaluations."""
+    view = renderer.view
     intro = "Every attempted evaluation: one model on one dataset for one task, with its provenance."
-    table = overviews.evaluations(view, renderer.comparisons, results, "results", plural(len(results), "evaluation"))
-    html = renderer.fragment("results.html", "results/", intro=intro, table=table, done=done)
-    yield Page(
-        "results/", "Results", intro, html, boost=2, files={"results/index.csv": table.to_csv()} if results else {}
+    html = renderer.fragment(
+        "results.html",
+        "results/",
+        title="Results",
+        intro=intro,
+        table=lists.results_table(view),
+        results=list(view.results.values()),
+        csv="results/index.csv",
+        task=None,
     )
+    everything = _evaluations(renderer, list(view.results.values()))
+    files = {"results/index.csv": everything.to_csv()} if view.results else {}
+    yield Page("results/", "Results", intro, html, boost=2, files=files)
+    for task in view.cards.tasks.values():
+        results = view.select(task=task.id)
+        if not results:
+            continue
+        path, title = f"results/{task.id}/", f"Results of {task.name}"
+        table, csv = _evaluations(renderer, results, without="task"), f"results/{task.id}.csv"
+        html = renderer.fragment(
+            "results.html", path, title=title, intro=intro, table=table, results=results, csv=csv, task=task
+        )
+        said = f"Every attempted evaluation of {task.name}."
+        yield Page(path, title, said, html, files={csv: table.to_csv()}, source=task.path)
+
+
+def _evaluations(renderer: Renderer, results: list[Result], without: str = "") -> Table:
+    caption = plural(len(results), "evaluation")
+    return overviews.evaluations(renderer.view, renderer.comparisons, results, "results", caption, without=without)
 
 
 def task_page(renderer: Renderer, task: TaskCard) -> Page:
@@ -145,7 +176,14 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
         metrics=list(dict.fromkeys(ref.metric for ref in task.scores)),
     )
     return Page(
-        path, task.name, task.summary, html, boost=_CARD_BOOST, files=files, search=f"{verdict.text} {task.question}"
+        path,
+        task.name,
+        task.summary,
+        html,
+        boost=_CARD_BOOST,
+        files=files,
+        search=f"{verdict.text} {task.question}",
+        source=task.path,
     )
 
 
@@ -178,6 +216,7 @@ def dataset_page(renderer: Renderer, dataset: DatasetCard) -> Page:
         path,
         card=dataset,
         badges=cells.dataset_badges(dataset),
+        scored=scored_cells(view, results),
         figures=[(task, figure) for task, figure in figures if figure is not None],
         table=table,
     )
@@ -216,7 +255,9 @@ def metric_page(renderer: Renderer, metric: MetricCard) -> Page:
 
 
 def _card_page(card: Card, path: str, html: str, extra: str = "") -> Page:
-    return Page(path, card.name, card.summary, html, boost=_CARD_BOOST, search=f"{card.id} {extra}".strip())
+    return Page(
+        path, card.name, card.summary, html, boost=_CARD_BOOST, search=f"{card.id} {extra}".strip(), source=card.path
+    )
 
 
 def result_page(renderer: Renderer, result: Result) -> Page:
@@ -235,13 +276,6 @@ def result_page(renderer: Renderer, result: Result) -> Page:
         + (f", {views.get(score.view, score.view)}" if score.view else "")
         for score in result.scores
     }
-    changed = [
-        kind
-        for kind, card, subject in (
-            ("task", task, result.task), ("dataset", dataset, result.dataset), ("model", model, result.model)
-        )
-        if card.digest != subject.digest
-    ]  # fmt: skip
     difference = cells.difference_cell(row.difference, p=row.adjusted_p, decimals=one.decimals) if one and row else None
     html = renderer.fragment(
         "result.html",
@@ -256,7 +290,9 @@ def result_page(renderer: Renderer, result: Result) -> Page:
         figure=overviews.scores_of(view, result, names, overviews.colour_of(renderer.colours, model)),
         names=names,
         details=read_details(result.details, result.seeds),
-        changed=changed,
+        outdated=view.outdated(result),
+        withheld=place_of(result) in view.withheld,
+        sentence=cells.sentence,
         raw=raw,
         number=number,
         score_cell=cells.score_cell,

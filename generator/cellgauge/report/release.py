@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellgauge.cards import Cards, Project, UserError, load_cards
+from cellgauge.cards.model import Leakage
 from cellgauge.cards.problems import did_you_mean
-from cellgauge.results.schema import Pair, Release, Result
+from cellgauge.report.numbers import listing
+from cellgauge.results.schema import LeakageJudgement, Pair, Release, Result
 from cellgauge.results.store import list_releases, read_plan, read_release, read_replicates, read_results, result_path
 
 Place = tuple[str, str, str]
@@ -30,7 +32,10 @@ class ReleaseView:
     folder: Path | None = None
     meta: Release | None = None
     results: dict[Place, Result] = field(default_factory=dict)
+    """As the plan and the cards have them now."""
     pairs: tuple[Pair, ...] = ()
+    withheld: dict[Place, Result] = field(default_factory=dict)
+    """Stored results with scores that are shown as empties, because the plan or a card has decided so since."""
 
     @property
     def name(self) -> str | None:
@@ -55,6 +60,24 @@ class ReleaseView:
             for place, result in self.results.items()
             if all(want is None or want == have for want, have in zip(wanted, place, strict=True))
         ]
+
+    def outdated(self, result: Result) -> str | None:
+        """Return the mark of a result that was computed with other cards than today's; None when they are the same."""
+        cards, (task, dataset, model) = self.cards, place_of(result)
+        changed = {
+            "task protocol": result.task.digest != cards.tasks[task].digest,
+            "dataset card": result.dataset.digest != cards.datasets[dataset].digest,
+            "model card": result.model.digest != cards.models[model].digest,
+            "metric cards": any(
+                (score.version, score.direction) != (metric.version, metric.direction)
+                for score in result.scores
+                for metric in [cards.metrics[score.metric]]
+            ),
+        }
+        kinds = [kind for kind, is_other in changed.items() if is_other]
+        if not kinds or place_of(result) in self.withheld:
+            return None
+        return f"outdated: computed with an earlier version of the {listing(kinds)}; run again"
 
     def missing(self) -> list[Pair]:
         """Return the planned pairs that have no result file."""
@@ -91,14 +114,14 @@ def load_release(project: Project, release: str | None) -> ReleaseView:
     UserError
         When there is no such release, a file of it is broken, or it speaks of a card that is gone.
     """
-    cards = load_cards(project)
     known = list_releases(project.work / "results")
     if release is None:
         if not known:
-            return ReleaseView(cards)
+            return ReleaseView(load_cards(project))
         release = known[-1]
     if release not in known:
         raise UserError(f'unknown release "{release}"{did_you_mean(release, known)}')
+    cards = load_cards(project, release)
     folder = project.release(release)
     meta = read_release(folder)
     if meta.release != release:
@@ -106,7 +129,43 @@ def load_release(project: Project, release: str | None) -> ReleaseView:
     results = {place_of(result): result for result in read_results(folder)}
     pairs = tuple(read_plan(folder).pairs) if (folder / "plan.json").is_file() else ()
     _refuse_unknown_cards(cards, folder, results.values(), pairs)
-    return ReleaseView(cards, folder, meta, results, pairs)
+    pairs = tuple(_decided_now(cards, pair) for pair in pairs)
+    plan = {(pair.task, pair.dataset, pair.model): pair for pair in pairs}
+    shown = {place: _as_of_now(cards, result, plan.get(place)) for place, result in results.items()}
+    withheld = {place: result for place, result in results.items() if result.status == "done" != shown[place].status}
+    return ReleaseView(cards, folder, meta, shown, pairs, withheld)
+
+
+def _judgement(cards: Cards, model: str, dataset: str) -> Leakage | None:
+    """Return what a model's card says about a dataset: red before all else, otherwise the first judgement."""
+    card = cards.models[model]
+    found = [one for one in card.leakage if one.dataset == dataset and not card.is_control]
+    return next((one for one in found if one.leakage_class == "red"), next(iter(found), None))
+
+
+def _decided_now(cards: Cards, pair: Pair) -> Pair:
+    """Return a planned pair; one that a card has turned red since the plan was made is declined."""
+    judged = _judgement(cards, pair.model, pair.dataset)
+    if pair.status != "to_run" or judged is None or judged.leakage_class != "red":
+        return pair
+    return pair.model_copy(update={"status": "declined_leakage", "reason": judged.reason})
+
+
+def _as_of_now(cards: Cards, result: Result, pair: Pair | None) -> Result:
+    """Return a result with today's judgement on leakage, and as an empty where the plan or the card declines it."""
+    judged = _judgement(cards, result.model.id, result.dataset.id)
+    status, reason = (pair.status, pair.reason) if pair else ("to_run", None)
+    if judged is not None and judged.leakage_class != result.leakage.leakage_class:
+        said = f"{judged.reason.rstrip('.')} (confidence: {judged.confidence}). The model's card says so now;"
+        said += f" when this was computed, it was {result.leakage.leakage_class or 'not judged'}."
+        now = LeakageJudgement(**{"class": judged.leakage_class}, evidence=said, split=judged.split)
+        result = result.model_copy(update={"leakage": now})
+    if status == "to_run" and judged is not None and judged.leakage_class == "red":
+        status, reason = "declined_leakage", judged.reason
+    if status == "to_run":
+        return result
+    nothing: dict[str, object] = {"scores": [], "replicates": None, "details": {}, "resources": None, "log": None}
+    return result.model_copy(update={**nothing, "status": status, "reason": reason or "as planned"})
 
 
 def _refuse_unknown_cards(cards: Cards, folder: Path, results: Iterable[Result], pairs: Iterable[Pair]) -> None:

@@ -14,7 +14,7 @@ from cellgauge.report import cells, numbers
 from cellgauge.report.charts import Figure, Layout, to_svg
 from cellgauge.report.comparison import TaskComparison, compare_task
 from cellgauge.report.formula import symbol, to_mathml
-from cellgauge.report.lists import models_in_words, range_text
+from cellgauge.report.lists import counts_in_words, range_text, taken_values
 from cellgauge.report.overviews import model_colours
 from cellgauge.report.prose import inline, to_html
 from cellgauge.report.release import ReleaseView
@@ -34,6 +34,8 @@ class Page:
     search: str = ""
     """Text by which the page is found; its description is found anyway."""
     boost: float = 1.0
+    source: str = ""
+    """The file of the card it is made from, which errors name."""
     files: dict[str, bytes] = field(default_factory=dict)
     """Files beside it, by their address below the site's root."""
 
@@ -68,7 +70,8 @@ class Renderer:
             plural=numbers.plural,
             short_digest=numbers.short_digest,
             range_text=range_text,
-            models_in_words=models_in_words,
+            counts_in_words=counts_in_words,
+            taken_values=taken_values,
             symbol=symbol,
             status_text=cells.status_text,
             why_empty=cells.why_empty,

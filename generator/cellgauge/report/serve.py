@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import threading
 from functools import partial
+from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from cellgauge.cards import Project, UserError
-from cellgauge.report.build import build_site
+from cellgauge.report.build import build_site, served_folder
 from cellgauge.report.stage import Say
 
 _QUIET_S = 0.4
@@ -21,8 +23,11 @@ _QUIET_S = 0.4
 _CHANGES = ("created", "modified", "moved", "deleted")
 
 
-def serve(project: Project, release: str | None, out: Path, port: int, *, say: Say) -> None:
+def serve(project: Project, release: str | None, port: int, *, say: Say) -> None:
     """Build the site, serve it on 127.0.0.1, and rebuild it on every change, until interrupted.
+
+    It lies in a folder of its own, because its pages name this machine as their address: the site that is to be
+    published is left alone.
 
     Parameters
     ----------
@@ -34,6 +39,7 @@ def serve(project: Project, release: str | None, out: Path, port: int, *, say: S
     UserError
         When the port is taken, or the first build fails. Later failures are said, and the last site stays.
     """
+    out = served_folder(project)
     try:
         server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Handler, directory=str(out)))
     except OSError as error:
@@ -63,7 +69,10 @@ def _try(rebuild: Any, say: Say) -> None:
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """Serves files without a line for each request, and never from a cache."""
+    """Serves files as a static host does: a missing page is the site's own, and folders are not listed.
+
+    Nothing is written for each request, and nothing is kept in a cache.
+    """
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -71,6 +80,22 @@ class _Handler(SimpleHTTPRequestHandler):
     def end_headers(self) -> None:
         self.send_header("Cache-Control", "no-store")
         super().end_headers()
+
+    def list_directory(self, path: Any) -> None:
+        self.send_error(HTTPStatus.NOT_FOUND)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        page = Path(self.directory) / "404.html"
+        if code != HTTPStatus.NOT_FOUND or not page.is_file():
+            super().send_error(code, message, explain)
+            return
+        with page.open("rb") as file:
+            self.send_response(code)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(page.stat().st_size))
+            self.end_headers()
+            if self.command != "HEAD":
+                shutil.copyfileobj(file, self.wfile)
 
 
 class _Watcher(FileSystemEventHandler):

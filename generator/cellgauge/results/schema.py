@@ -89,7 +89,9 @@ class Subject(Record):
 class DatasetSubject(Subject):
     """A dataset as it was when it was used."""
 
-    content: Digest = Field(description="Of the cells themselves, as pinned in the card and verified on loading")
+    content: Digest | None = Field(
+        description="Of the cells themselves, as pinned and as verified on loading; null: they could not be verified"
+    )
 
 
 class LeakageJudgement(Record):
@@ -164,10 +166,11 @@ class Resources(Record):
     A cached embedding reports what making it had cost.
     """
 
-    embedding_wall_s: FiniteFloat | None = Field(default=None, ge=0, description="All seeds together")
+    embedding_wall_s: FiniteFloat | None = Field(default=None, ge=0, description="All embeddings together")
+    n_embeddings: int | None = Field(default=None, ge=1, description="How many were made: one a seed, or one for all")
     evaluation_wall_s: FiniteFloat | None = Field(default=None, ge=0)
     cpu_s: FiniteFloat | None = Field(default=None, ge=0, description="Both together")
-    peak_memory_mb: FiniteFloat | None = Field(default=None, ge=0, description="MiB, the larger of the two")
+    peak_memory_mb: FiniteFloat | None = Field(default=None, ge=0, description="MiB, the larger of the two steps")
     memory_method: str | None = None
     gpu_memory_mb: FiniteFloat | None = Field(default=None, ge=0)
 
@@ -191,7 +194,10 @@ class Result(Record):
     details: dict[str, JsonValue] = Field(description="What the task reports beside its scores, e.g. dropped classes")
     gates: list[dict[str, JsonValue]] = Field(default=[], description="Sanity gates; empty: none was run")
     params: dict[str, Scalar] = Field(description="Parameters of the protocol as they were used")
-    environment: Environment | None = Field(description="null when nothing was computed")
+    environment: Environment | None = Field(description="Of the evaluation; null when nothing was computed")
+    embedding_environments: list[Environment] = Field(
+        default=[], description="What the embeddings were made with: they may have been in the cache already"
+    )
     resources: Resources | None
     log: str | None = Field(default=None, description="The end of the log of a failure")
     started_at: UtcTime | None
@@ -238,8 +244,13 @@ def result_id(values: dict[str, Any]) -> str:
     """
     kept = {key: value for key, value in values.items() if key not in NOT_IN_ID}
     if kept.get("environment"):
-        kept["environment"] = {key: value for key, value in kept["environment"].items() if key not in _HOST}
+        kept["environment"] = _without_host(kept["environment"])
+    kept["embedding_environments"] = [_without_host(one) for one in kept.get("embedding_environments", [])]
     return digest(kept)
+
+
+def _without_host(environment: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in environment.items() if key not in _HOST}
 
 
 class Pair(Record):

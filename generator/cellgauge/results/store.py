@@ -194,7 +194,7 @@ def read_plan(folder: Path) -> Plan:
     """
     path = folder / "plan.json"
     if not path.is_file():
-        raise UserError(f"{path}: there is no plan. Make one with: cellgauge plan --release {folder.name}")
+        raise UserError(f"{path}: there is no plan. Make one with: cellgauge run --release {folder.name}")
     try:
         return Plan.model_validate_json(path.read_bytes())
     except ValidationError as error:

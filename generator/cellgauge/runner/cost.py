@@ -27,12 +27,12 @@ class Meter:
 def measured() -> Iterator[Meter]:
     """Measure the block, also when it raises."""
     meter = Meter()
-    resettable = _reset_peak()
+    start = _memory("VmRSS") if _reset_peak() else None
     wall, cpu = time.perf_counter(), time.process_time()
     try:
         yield meter
     finally:
-        peak, method = _peak(resettable)
+        peak, method = _peak(start)
         meter.cost = Cost(
             wall_s=round(time.perf_counter() - wall, 4),
             cpu_s=round(time.process_time() - cpu, 4),
@@ -50,12 +50,23 @@ def _reset_peak() -> bool:
     return True
 
 
-def _peak(resettable: bool) -> tuple[float, str]:
-    """Return the peak resident memory in MiB and how it was read."""
-    if resettable:
-        for line in _STATUS.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return round(int(line.split()[1]) / 1024, 1), "peak resident memory during the step, libraries included"
+def _peak(start: float | None) -> tuple[float, str]:
+    """Return the peak resident memory in MiB and how it was read.
+
+    Parameters
+    ----------
+    start
+        Resident memory when the block began, where the system forgets earlier peaks. The difference is
+        the block's own need; libraries and what earlier jobs of the worker left behind are not in it.
+    """
+    if start is not None:
+        return round(max(0.0, _memory("VmHWM") - start), 1), "peak resident memory above that at the start of the step"
     unit = 2**20 if sys.platform == "darwin" else 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     return round(peak, 1), "peak resident memory of the worker process since it started, libraries included"
+
+
+def _memory(name: str) -> float:
+    """Return a line of this process's status in MiB."""
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
+    return int(line.split()[1]) / 1024

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from importlib import import_module
@@ -33,8 +32,12 @@ class DaskWorkers:
 
     def __init__(self, address: str, shared: list[Path]) -> None:
         self._address, self._shared = address, shared
-        self._waiting: deque[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]] = deque()
         self._running: dict[Any, Future[Any]] = {}
+
+    @property
+    def capacity(self) -> int:
+        """Known once it is connected."""
+        return self._capacity
 
     def __enter__(self) -> DaskWorkers:
         """Connect.
@@ -53,7 +56,7 @@ class DaskWorkers:
         except (OSError, TimeoutError, ValueError) as error:
             raise UserError(f"no Dask scheduler at {self._address}: {error}") from None
         try:
-            self._window = _JOBS_PER_WORKER * self._check_workers()
+            self._capacity = _JOBS_PER_WORKER * self._check_workers()
         except BaseException:
             self._client.close()
             raise
@@ -76,20 +79,13 @@ class DaskWorkers:
         return len(workers)
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Queue one call."""
+        """Hand out one call."""
         future: Future[Any] = Future()
-        self._waiting.append((future, function, arguments))
-        self._fill()
+        # Not pure: the same call again is meant to be made again.
+        there = self._client.submit(function, *arguments, pure=False)
+        self._running[there] = future
+        self._finished.add(there)
         return future
-
-    def _fill(self) -> None:
-        """Hand out what waits, as far as the window allows."""
-        while self._waiting and len(self._running) < self._window:
-            future, function, arguments = self._waiting.popleft()
-            # Not pure: the same call again is meant to be made again.
-            there = self._client.submit(function, *arguments, pure=False)
-            self._running[there] = future
-            self._finished.add(there)
 
     def as_completed(self) -> Iterator[Future[Any]]:
         """Yield futures as they complete until none is pending.
@@ -108,7 +104,6 @@ class DaskWorkers:
                 future.set_exception(there.exception())
             else:
                 future.set_result(there.result())
-            self._fill()
             yield future
 
     def __exit__(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cellgauge.results.schema import Pair
@@ -17,70 +17,72 @@ from cellgauge.runner.workers import Workers
 
 @dataclass(frozen=True)
 class Event:
-    """One evaluation that ended."""
+    """Evaluations that ended together: one that was scored, or all that waited for a step that failed."""
 
-    pair: Pair
+    pairs: tuple[Pair, ...]
     status: str
     reason: str | None
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What a future stands for: a step, and the pairs that wait for it."""
+    """One call of a step, and the pairs that wait for it."""
 
-    step: str
-    dataset: str
-    model: str
+    step: Callable[..., Any]
+    arguments: tuple[Any, ...]
     pairs: tuple[Pair, ...]
-    started: dt.datetime
+    queued: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
 
 
 def execute(context: Context, pairs: list[Pair], workers: Workers, on_event: Callable[[Event], None]) -> Counter[str]:
     """Compute ``pairs`` and write each result the moment it is known.
 
     A step that fails gives the evaluations that wait for it a typed empty with its reason; all others go on.
+    Scores are computed before further embeddings are made, so that a run that is stopped has kept most.
 
     Returns
     -------
     How many pairs ended with which status.
     """
     ended: Counter[str] = Counter()
-    jobs: dict[Future[Any], _Job] = {}
-
-    def submit(step: Callable[..., Any], arguments: tuple[Any, ...], pairs: tuple[Pair, ...]) -> None:
-        job = _Job(step.__name__, pairs[0].dataset, pairs[0].model, pairs, dt.datetime.now(dt.UTC))
-        jobs[workers.submit(step, context, *arguments)] = job
-
-    def end(pair: Pair, status: str, reason: str | None = None) -> None:
-        ended[status] += 1
-        on_event(Event(pair, status, reason))
-
+    running: dict[Future[Any], _Job] = {}
+    waiting: deque[_Job] = deque()
     for dataset in dict.fromkeys(pair.dataset for pair in pairs):
-        submit(check_dataset, (dataset,), tuple(pair for pair in pairs if pair.dataset == dataset))
+        waiting.append(_Job(check_dataset, (dataset,), tuple(pair for pair in pairs if pair.dataset == dataset)))
 
+    def hand_out() -> None:
+        while waiting and len(running) < workers.capacity:
+            job = waiting.popleft()
+            running[workers.submit(job.step, context, *job.arguments)] = job
+
+    hand_out()
     for future in workers.as_completed():
-        job = jobs.pop(future)
+        job = running.pop(future)
         try:
             answer = future.result()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             failure = lost(error, workers.time_limit)
+            checked = job.step is not check_dataset
             for pair in job.pairs:
-                write_empty(context, pair, failure, job.started)
-                end(pair, failure.status, failure.reason)
-            continue
-        if job.step == check_dataset.__name__:
-            for model in dict.fromkeys(pair.model for pair in job.pairs):
-                waiting = tuple(pair for pair in job.pairs if pair.model == model)
-                submit(embed, (job.dataset, model, _seeds(context, waiting)), waiting)
-        elif job.step == embed.__name__:
-            for pair in job.pairs:
-                submit(score, (pair,), (pair,))
+                ended[write_empty(context, pair, failure, job.queued, checked=checked)] += 1
+            on_event(Event(job.pairs, failure.status, failure.reason))
         else:
-            end(job.pairs[0], answer)
+            if job.step is score:
+                ended[answer] += 1
+                on_event(Event(job.pairs, answer, None))
+            elif job.step is embed:
+                waiting.extendleft(_Job(score, (pair,), (pair,)) for pair in reversed(job.pairs))
+            else:
+                waiting.extend(_embeddings(context, job))
+        hand_out()
     return ended
 
 
-def _seeds(context: Context, pairs: tuple[Pair, ...]) -> tuple[int, ...]:
-    """Return the seeds that the tasks of these pairs need, each once."""
-    seeds = [seed for pair in pairs for seed in context.cards.tasks[pair.task].protocol.seeds]
-    return tuple(dict.fromkeys(seeds))
+def _embeddings(context: Context, checked: _Job) -> list[_Job]:
+    """Return a job for each model that waits for a dataset, with the seeds that its tasks need."""
+    jobs = []
+    for model in dict.fromkeys(pair.model for pair in checked.pairs):
+        pairs = tuple(pair for pair in checked.pairs if pair.model == model)
+        seeds = [seed for pair in pairs for seed in context.cards.tasks[pair.task].protocol.seeds]
+        jobs.append(_Job(embed, (pairs[0].dataset, model, tuple(dict.fromkeys(seeds))), pairs))
+    return jobs

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
+import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -55,7 +57,7 @@ def explained(doing: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 return step(*args, **kwargs)
             except StepError:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # a model that calls sys.exit ends itself, not the run
                 raise _explain(error, doing) from None
 
         return guarded
@@ -96,6 +98,12 @@ def _explain(error: BaseException, doing: str) -> StepError:
 
 
 def _log(error: BaseException) -> str:
-    """Return the end of the traceback, without this machine's home folder."""
-    lines = "".join(traceback.format_exception(error)).splitlines()
-    return "\n".join(line.replace(str(Path.home()), "~") for line in lines[-_LOG_LINES:])
+    """Return the end of the traceback."""
+    return "\n".join("".join(traceback.format_exception(error)).splitlines()[-_LOG_LINES:])
+
+
+def without_local_paths(text: str, project: Path) -> str:
+    """Shorten paths: results are published, and the same failure should read the same on every machine."""
+    for folder, shown in ((project, ""), (Path(sys.prefix), "PYTHON/"), (Path.home(), "~/")):
+        text = text.replace(f"{folder}{os.sep}", shown)
+    return text

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from filelock import FileLock
+
 from cellgauge.cards.canonical import digest
 from cellgauge.cards.dataset import DatasetCard
 from cellgauge.cards.function import code_digest
-from cellgauge.cards.model import FunctionModel, ModelCard, PlannedModel
+from cellgauge.cards.model import ModelCard, PlannedModel
 from cellgauge.cards.problems import UserError
 from cellgauge.cards.project import Cards, Project
 from cellgauge.cards.task import TaskCard
@@ -75,24 +77,39 @@ def make_plan(project: Project, cards: Cards, release: str, filters: Filters) ->
     return Plan(release=release, pairs=pairs)
 
 
-def save_plan(project: Project, cards: Cards, plan: Plan, *, rehearsal: bool) -> None:
-    """Write ``plan.json``, and ``release.yaml`` when the release is new; untouched when nothing changed."""
-    folder = project.release(plan.release)
-    if not (folder / "release.yaml").is_file():
-        write_release(
-            folder,
-            Release(
-                release=plan.release,
-                title=f"Release {plan.release}",
+def save_plan(project: Project, cards: Cards, release: str, filters: Filters, *, rehearsal: bool) -> Plan:
+    """Make a plan and write ``plan.json`` and ``release.yaml``; files that would not change are left alone.
+
+    Under a lock, so that two runs with different filters keep each other's pairs.
+    """
+    folder = project.release(release)
+    with lock(folder, "plan"):
+        plan = make_plan(project, cards, release, filters)
+        now = protocol_digest(cards)
+        about = read_release(folder) if (folder / "release.yaml").is_file() else None
+        if about is None or about.protocol != now:
+            about = Release(
+                release=release,
+                title=about.title if about else f"Release {release}",
                 kind="measured",
-                rehearsal=rehearsal,
-                protocol=protocol_digest(cards),
+                rehearsal=about.rehearsal if about else rehearsal,
+                protocol=now,
                 protocol_date=dt.datetime.now(dt.UTC).date(),
-            ),
-        )
-    read_release(folder)
-    if not (folder / "plan.json").is_file() or read_plan(folder) != plan:
-        write_plan(folder, plan)
+            )
+            write_release(folder, about)
+        if not (folder / "plan.json").is_file() or read_plan(folder) != plan:
+            write_plan(folder, plan)
+    return plan
+
+
+def lock(folder: Path, name: str) -> FileLock:
+    """Return a lock on something in a release's folder. The system releases it when its holder dies.
+
+    It lies with what it guards, so that it holds also between users and machines that share the folder.
+    """
+    locks = folder / ".locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    return FileLock(locks / f"{name}.lock")
 
 
 def protocol_digest(cards: Cards) -> str:
@@ -107,16 +124,14 @@ def protocol_digest(cards: Cards) -> str:
 
 def evaluation_key(project: Project, cards: Cards, task: TaskCard, dataset: DatasetCard, model: ModelCard) -> str:
     """Return the digest of all that a result follows from: what has this key is done."""
-    code = ""
-    if isinstance(model.obtain, FunctionModel):
-        code = code_digest(model.obtain.function, project.source / model.path)
+    named = [(task.implementation, task), (getattr(model.obtain, "function", None), model)]
     return digest(
         {
             "task": task.compute_fields(),
             "metrics": [cards.metrics[one].compute_fields() for one in sorted({ref.metric for ref in task.scores})],
             "dataset": dataset.compute_fields(),
             "model": model.compute_fields(),
-            "code": code,
+            "code": [code_digest(function, project.source / card.path) for function, card in named if function],
         }
     )
 
@@ -169,6 +184,26 @@ def state_of(folder: Path, pair: Pair) -> tuple[State, str | None]:
     return "empty", f"{result.status}: {result.reason}"
 
 
+def select(plan: Plan, filters: Filters) -> list[Pair]:
+    """Return the pairs that the filters select.
+
+    Raises
+    ------
+    UserError
+        When they select none.
+    """
+    selected = [
+        pair
+        for pair in plan.pairs
+        if (not filters.models or pair.model in filters.models)
+        and (not filters.datasets or pair.dataset in filters.datasets)
+        and (not filters.tasks or pair.task in filters.tasks)
+    ]
+    if not selected:
+        raise UserError(f"release {plan.release}: the filters select nothing")
+    return selected
+
+
 def pairs_to_run(
     folder: Path, plan: Plan, filters: Filters, *, again: bool = False, retry: Collection[str] = ()
 ) -> list[Pair]:
@@ -186,17 +221,8 @@ def pairs_to_run(
     UserError
         When two filters exclude each other, so that nothing is selected.
     """
-    selected = [
-        pair
-        for pair in plan.pairs
-        if (not filters.models or pair.model in filters.models)
-        and (not filters.datasets or pair.dataset in filters.datasets)
-        and (not filters.tasks or pair.task in filters.tasks)
-    ]
-    if not selected:
-        raise UserError(f"release {plan.release}: the filters select nothing")
     chosen = []
-    for pair in selected:
+    for pair in select(plan, filters):
         if pair.status != "to_run":
             continue
         state, reason = state_of(folder, pair)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn
 
 from cellgauge.runner.execute import Event
 
@@ -30,11 +30,10 @@ def progress(total: int, *, quiet: bool = False) -> Iterator[Callable[[Event], N
 
         def line(event: Event) -> None:
             nonlocal done
-            done += 1
+            done += len(event.pairs)
             elapsed = time.monotonic() - began
-            console.print(
-                f"[{done}/{total}, {elapsed:.0f} s] {describe(event)}", markup=False, highlight=False, soft_wrap=True
-            )
+            text = f"[{done}/{total}, {elapsed:.0f} s] {describe(event)}"
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
 
         yield line
         return
@@ -43,13 +42,12 @@ def progress(total: int, *, quiet: bool = False) -> Iterator[Callable[[Event], N
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.description}"),
     )
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task("evaluating", total=total)
+        task = bar.add_task("", total=total)
 
         def step(event: Event) -> None:
-            bar.update(task, advance=1, description=f"{event.pair.task} × {event.pair.model}")
+            bar.update(task, advance=len(event.pairs))
             if event.reason:
                 bar.console.print(escape(describe(event)), highlight=False)
 
@@ -57,6 +55,10 @@ def progress(total: int, *, quiet: bool = False) -> Iterator[Callable[[Event], N
 
 
 def describe(event: Event) -> str:
-    """Say in one line how an evaluation ended."""
-    pair = f"{event.pair.task} × {event.pair.dataset} × {event.pair.model}"
-    return f"{pair}: {event.status}{f': {event.reason}' if event.reason else ''}"
+    """Say in one line how evaluations ended."""
+    first = event.pairs[0]
+    what = f"{first.task} × {first.dataset} × {first.model}"
+    if len(event.pairs) > 1:
+        one_model = all(pair.model == first.model for pair in event.pairs)
+        what = f"{len(event.pairs)} evaluations on {first.dataset}{f' of {first.model}' if one_model else ''}"
+    return f"{what}: {event.status}{f': {event.reason}' if event.reason else ''}"

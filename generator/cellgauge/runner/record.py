@@ -10,15 +10,24 @@ from cellgauge.cards.project import Cards
 from cellgauge.results.schema import DatasetSubject, LeakageJudgement, Pair, Subject
 
 
-def common_fields(cards: Cards, release: str, pair: Pair) -> dict[str, Any]:
-    """Return what results and typed empties of a pair have in common."""
+def common_fields(cards: Cards, release: str, pair: Pair, *, checked: bool) -> dict[str, Any]:
+    """Return what results and typed empties of a pair have in common.
+
+    Parameters
+    ----------
+    checked
+        Whether the dataset was loaded and found to be what its card says.
+    """
     task, dataset, model = cards.tasks[pair.task], cards.datasets[pair.dataset], cards.models[pair.model]
     return {
         "key": pair.key,
         "release": release,
         "task": Subject(id=task.id, version=task.protocol.version, digest=task.digest),
         "dataset": DatasetSubject(
-            id=dataset.id, version=dataset.version, digest=dataset.digest, content=dataset.digest_of_content
+            id=dataset.id,
+            version=dataset.version,
+            digest=dataset.digest,
+            content=dataset.digest_of_content if checked else None,
         ),
         "model": Subject(id=model.id, version=model.version, digest=model.digest),
         "leakage": judge_leakage(model, dataset),

@@ -8,8 +8,7 @@ outcome behind, and the run that comes after it takes up where it stopped.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -28,12 +27,12 @@ from cellgauge.cards.task import TaskCard
 from cellgauge.data.dataset import Dataset, load_dataset
 from cellgauge.models.cache import Cost, EmbeddingCache, Entry, embedding_key
 from cellgauge.models.embedding import accept_embedding
-from cellgauge.results.schema import Interval, Pair, Resources, Score
+from cellgauge.results.schema import Environment, Interval, Pair, Resources, Score
 from cellgauge.results.store import describe_replicates, encode_replicates, seal, write_result
 from cellgauge.runner.cost import measured
 from cellgauge.runner.environment import environment
-from cellgauge.runner.failures import StepError, explained
-from cellgauge.runner.plan import state_of
+from cellgauge.runner.failures import StepError, explained, without_local_paths
+from cellgauge.runner.plan import lock, state_of
 from cellgauge.runner.record import common_fields
 from cellgauge.stats.resampling import percentile_interval
 from cellgauge.tasks.contract import Prepare
@@ -70,7 +69,7 @@ def embed(context: Context, dataset_id: str, model_id: str, seeds: tuple[int, ..
     made = 0
     for seed in seeds if model.seeded else seeds[:1]:
         key = _embedding_key(context, model, dataset, seed)
-        with _lock(context, key):
+        with _embedding_lock(context, key):
             cache = EmbeddingCache(context.cache)
             if not context.again and cache.read(key) is not None:
                 continue
@@ -81,7 +80,7 @@ def embed(context: Context, dataset_id: str, model_id: str, seeds: tuple[int, ..
                 output = function(shown, seed=seed)
             embedding = accept_embedding(output, loaded.cell_ids)
             assert meter.cost is not None  # noqa: S101 (the block has ended)
-            cache.write(key, embedding, meter.cost)
+            cache.write(key, embedding, meter.cost, environment())
             made += 1
     return made
 
@@ -91,7 +90,7 @@ def score(context: Context, pair: Pair) -> str:
     """Evaluate one pair from cached embeddings and write its result; return "done" or "already done"."""
     task, dataset = context.cards.tasks[pair.task], context.cards.datasets[pair.dataset]
     model = context.cards.models[pair.model]
-    with _lock(context, f"{context.folder.resolve()}/{pair.task}/{pair.dataset}/{pair.model}"):
+    with _result_lock(context, pair):
         if not context.again and state_of(context.folder, pair)[0] == "done":
             return "already done"
         started = dt.datetime.now(dt.UTC)
@@ -105,7 +104,7 @@ def score(context: Context, pair: Pair) -> str:
         replicates = encode_replicates(evaluation.replicates)
         result = seal(
             {
-                **common_fields(context.cards, context.release, pair),
+                **common_fields(context.cards, context.release, pair, checked=True),
                 "status": "done",
                 "reason": None,
                 "scores": _scores(context.cards, task, evaluation),
@@ -114,6 +113,7 @@ def score(context: Context, pair: Pair) -> str:
                 ),
                 "details": evaluation.details,
                 "environment": environment(),
+                "embedding_environments": _distinct(entry.environment for entry in entries),
                 "resources": _resources(entries, meter.cost),
                 "started_at": started,
                 "finished_at": dt.datetime.now(dt.UTC),
@@ -123,15 +123,25 @@ def score(context: Context, pair: Pair) -> str:
         return "done"
 
 
-def write_empty(context: Context, pair: Pair, failure: StepError, started: dt.datetime) -> None:
-    """Record why an attempted evaluation has no scores."""
-    with _lock(context, f"{context.folder.resolve()}/{pair.task}/{pair.dataset}/{pair.model}"):
+def write_empty(context: Context, pair: Pair, failure: StepError, started: dt.datetime, *, checked: bool) -> str:
+    """Record why an attempted evaluation has no scores; return its status.
+
+    Scores that another run has written meanwhile are kept, and "already done" is returned.
+
+    Parameters
+    ----------
+    checked
+        Whether the dataset was found to be what its card says.
+    """
+    with _result_lock(context, pair):
+        if not context.again and state_of(context.folder, pair)[0] == "done":
+            return "already done"
         result = seal(
             {
-                **common_fields(context.cards, context.release, pair),
+                **common_fields(context.cards, context.release, pair, checked=checked),
                 "status": failure.status,
-                "reason": failure.reason,
-                "log": failure.log,
+                "reason": without_local_paths(failure.reason, context.project.source),
+                "log": failure.log and without_local_paths(failure.log, context.project.source),
                 "scores": [],
                 "replicates": None,
                 "details": {},
@@ -142,6 +152,7 @@ def write_empty(context: Context, pair: Pair, failure: StepError, started: dt.da
             }
         )
         write_result(context.folder, result, None)
+        return failure.status
 
 
 @lru_cache(maxsize=1)
@@ -194,14 +205,15 @@ def _scores(cards: Cards, task: TaskCard, evaluation: Evaluation) -> list[Score]
     scores = []
     for ref, by_seed, replicates in zip(task.scores, evaluation.by_seed, evaluation.replicates, strict=True):
         metric = cards.metrics[ref.metric]
-        low, high = _within(metric.range, *percentile_interval(replicates, level))
+        value = float(by_seed.mean())
+        low, high = _interval(metric.range, value, replicates, level)
         scores.append(
             Score(
                 metric=ref.metric,
                 view=ref.view,
                 version=metric.version,
                 direction=metric.direction,
-                value=float(by_seed.mean()),
+                value=value,
                 by_seed=by_seed.tolist(),
                 interval=Interval(low=low, high=high, level=level, method=method),
                 n_units=evaluation.n_units,
@@ -211,12 +223,20 @@ def _scores(cards: Cards, task: TaskCard, evaluation: Evaluation) -> list[Score]
     return scores
 
 
-def _within(bounds: Range, low: float, high: float) -> tuple[float, float]:
-    """Cut an interval to what the metric can be: centring may have moved its end beyond."""
-    return (
-        low if bounds.min is None else max(low, bounds.min),
-        high if bounds.max is None else min(high, bounds.max),
-    )
+def _interval(bounds: Range, value: float, replicates: NDArray[np.float32], level: float) -> tuple[float, float]:
+    """Return the percentile interval, cut to what the metric can be: centring may have moved an end beyond.
+
+    An interval without width misses its own point by the rounding of the replicates; that is mended.
+    """
+    low, high = percentile_interval(replicates, level)
+    low = low if bounds.min is None else max(low, bounds.min)
+    high = high if bounds.max is None else min(high, bounds.max)
+    rounding = 4 * float(np.finfo(np.float32).eps) * max(1.0, abs(value))
+    if value - rounding <= low <= value + rounding:
+        low = min(low, value)
+    if value - rounding <= high <= value + rounding:
+        high = max(high, value)
+    return low, high
 
 
 def _resources(entries: list[Entry], evaluating: Cost) -> Resources:
@@ -224,6 +244,7 @@ def _resources(entries: list[Entry], evaluating: Cost) -> Resources:
     peaks = [cost.peak_memory_mb for cost in [*costs, evaluating] if cost.peak_memory_mb is not None]
     return Resources(
         embedding_wall_s=round(sum(cost.wall_s for cost in costs), 4),
+        n_embeddings=len(costs),
         evaluation_wall_s=evaluating.wall_s,
         cpu_s=round(sum(cost.cpu_s for cost in [*costs, evaluating]), 4),
         peak_memory_mb=max(peaks) if peaks else None,
@@ -231,8 +252,17 @@ def _resources(entries: list[Entry], evaluating: Cost) -> Resources:
     )
 
 
-def _lock(context: Context, name: str) -> FileLock:
-    """Return a lock on an outcome. The system releases it when its holder dies."""
-    folder = context.cache / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.lock")
+def _distinct(environments: Iterable[Environment]) -> list[Environment]:
+    kept: list[Environment] = []
+    for one in environments:
+        if one not in kept:
+            kept.append(one)
+    return kept
+
+
+def _result_lock(context: Context, pair: Pair) -> FileLock:
+    return lock(context.folder, f"{pair.task}+{pair.dataset}+{pair.model}")
+
+
+def _embedding_lock(context: Context, key: str) -> FileLock:
+    return lock(context.cache, key.removeprefix("sha256:"))

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import pickle
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from types import TracebackType
 from typing import Any, Protocol
 
+_PR_SET_PDEATHSIG = 1
 _THREAD_COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
-def use_one_thread() -> None:
-    """Give this worker one thread, before numerical libraries are imported.
+def prepare_worker() -> None:
+    """Make this process a worker, before numerical libraries are imported.
 
-    Workers share the cores, and sums then do not depend on how many there are.
+    It gets one thread, since workers share the cores and sums then do not depend on how many there are.
+    What a model prints goes to standard error: standard output may belong to JSON. And where the system
+    can, it dies with the process that started it, so that a killed run leaves nothing running.
     """
     os.environ.update(dict.fromkeys(_THREAD_COUNTS, "1"))
+    os.dup2(2, 1)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def call_packed(packed: bytes) -> Any:
@@ -36,6 +45,10 @@ class Workers(Protocol):
 
     time_limit: float | None
     """Seconds after which a job is killed; ``None``: never."""
+
+    @property
+    def capacity(self) -> int:
+        """How many jobs to hand out at a time: enough to keep everyone busy, few enough to choose what is next."""
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Hand out one call. Function, arguments and return value must pickle."""
@@ -66,6 +79,11 @@ class LocalWorkers:
         self._jobs = jobs
         self._pending: set[Future[Any]] = set()
 
+    @property
+    def capacity(self) -> int:
+        """Twice the workers."""
+        return 2 * self._jobs
+
     def __enter__(self) -> LocalWorkers:
         from pebble import ProcessPool
 
@@ -73,7 +91,7 @@ class LocalWorkers:
         self._pool: Any = ProcessPool(
             max_workers=self._jobs,
             context=multiprocessing.get_context("spawn"),
-            initializer=use_one_thread,
+            initializer=prepare_worker,
         )
         return self
 

@@ -66,7 +66,7 @@ def prepare(embedding: NDArray[np.float32], columns: Columns, params: Params) ->
             "dropped_classes": dict(dropped),
             "n_cells": len(cells),
         }
-        return Fit(fold_of * len(kept) + codes, "fold and label", scores, details)
+        return Fit(fold_of * len(kept) + codes, "fold and label", scores, details, width=len(kept) ** 2)
 
     return fit
 

@@ -10,7 +10,7 @@ import scanpy as sc
 from numpy.typing import NDArray
 
 from cellgauge.tasks.agreement import adjusted_rand, contingency, information
-from cellgauge.tasks.contract import Columns, Fit, Params, Weights, number
+from cellgauge.tasks.contract import Columns, Fit, Params, Weights, label_counts, need_cells, number
 
 
 def prepare(embedding: NDArray[np.float32], columns: Columns, params: Params) -> Callable[[int], Fit]:
@@ -25,6 +25,7 @@ def prepare(embedding: NDArray[np.float32], columns: Columns, params: Params) ->
         ``n_neighbors``, ``resolution``, ``n_iterations``.
     """
     labels = columns["label"]
+    need_cells(len(labels), number(params, "n_neighbors"))
     graph = ad.AnnData(embedding)
     # The transformer is named, since from 8,192 cells on scanpy would search approximately.
     sc.pp.neighbors(graph, n_neighbors=number(params, "n_neighbors"), use_rep="X", transformer="sklearn")
@@ -44,6 +45,8 @@ def prepare(embedding: NDArray[np.float32], columns: Columns, params: Params) ->
             tables = contingency(labels, clusters, weights)
             return {"adjusted-rand-index": adjusted_rand(tables), **information(tables)}
 
-        return Fit(strata=labels, within="label", scores=scores, details={"n_clusters": len(np.unique(clusters))})
+        n_clusters = len(np.unique(clusters))
+        details = {**label_counts(labels), "n_clusters": n_clusters}
+        return Fit(labels, "label", scores, details, width=n_clusters * len(np.unique(labels)))
 
     return fit

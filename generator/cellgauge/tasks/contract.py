@@ -35,6 +35,25 @@ class Fit:
     scores: ScoresOf
     """Weights → score key (``metric`` or ``metric@view``) → (n_replicates,)."""
     details: dict[str, JsonValue] = field(default_factory=dict)
+    width: int = 1
+    """How many numbers scoring holds for each replicate, where that may be more than there are units."""
+
+
+def label_counts(labels: NDArray[np.str_]) -> dict[str, JsonValue]:
+    """Return how many cells each label has, as a detail of a result."""
+    names, counts = np.unique(labels, return_counts=True)
+    return {"label_counts": {str(name): int(count) for name, count in zip(names, counts, strict=True)}}
+
+
+def need_cells(n_cells: int, n_neighbors: int) -> None:
+    """Refuse data with too few cells for a neighbourhood: it would silently be made smaller.
+
+    Raises
+    ------
+    UnscorableError
+    """
+    if n_cells <= n_neighbors:
+        raise UnscorableError(f"{n_neighbors} neighbours need more than {n_neighbors} cells, found {n_cells}")
 
 
 Prepare = Callable[[NDArray[np.float32], Columns, Params], Callable[[int], Fit]]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 from sklearn.metrics import silhouette_samples
 
-from cellgauge.tasks.contract import Columns, Fit, Params, Weights, number
+from cellgauge.tasks.contract import Columns, Fit, Params, UnscorableError, Weights, label_counts, need_cells, number
 from cellgauge.tasks.neighbours import nearest
 
 
@@ -24,9 +24,12 @@ def prepare(embedding: NDArray[np.float32], columns: Columns, params: Params) ->
         ``n_neighbors`` for the purity of neighbourhoods.
     """
     labels = columns["label"]
+    need_cells(len(labels), number(params, "n_neighbors"))
     names, codes = np.unique(labels, return_inverse=True)
+    if len(names) == len(labels):
+        raise UnscorableError(f"each of the {len(labels)} cells has a label of its own")
     silhouette = (silhouette_samples(embedding, codes) + 1) / 2
-    neighbours, _ = nearest(embedding, min(number(params, "n_neighbors"), len(labels) - 1))
+    neighbours, _ = nearest(embedding, number(params, "n_neighbors"))
     purity = (codes[neighbours] == codes[:, None]).mean(axis=1)
     members = np.eye(len(names))[codes]
 
@@ -42,5 +45,7 @@ def prepare(embedding: NDArray[np.float32], columns: Columns, params: Params) ->
 
     by_label = (silhouette @ members) / members.sum(axis=0)
     values: dict[str, JsonValue] = {str(name): float(value) for name, value in zip(names, by_label, strict=True)}
-    fit = Fit(strata=labels, within="label", scores=scores, details={"silhouette_by_label": values})
+    fit = Fit(
+        strata=labels, within="label", scores=scores, details={**label_counts(labels), "silhouette_by_label": values}
+    )
     return lambda seed: fit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from cellgauge.cards.canonical import digest
 from cellgauge.cards.task import Protocol, TaskCard
 from cellgauge.stats.resampling import draw_seeds, generator, stratified_counts
 from cellgauge.tasks.contract import Columns, Fit, Prepare
 
-_WEIGHTS_AT_ONCE = 2**24
-"""How many weights are held at a time (64 MiB of float32)."""
+_NUMBERS_AT_ONCE = 2**24
+"""How many weights, or numbers computed from them, are held at a time."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Evaluation:
     """What resamples were drawn within."""
     details: dict[str, JsonValue]
     stream: str
-    """Evaluations with the same stream drew the same resamples and may be paired."""
+    """Digest of all resamples that were drawn: results that share it may be paired."""
 
 
 def evaluate(
@@ -66,14 +66,17 @@ def evaluate(
     fits = list(_fits(prepare, protocol, embeddings, columns))
     by_seed = np.array([_rows(fit, keys, np.ones((1, len(fit.strata)), dtype=np.float32))[:, 0] for fit in fits]).T
     seed_of = draw_seeds(len(fits), protocol.replicates, generator(dataset_content, task.id, "seeds"))
+    drawn = hashlib.sha256(seed_of.tobytes())
     replicates = np.empty((len(keys), protocol.replicates), dtype=np.float32)
     for position, (seed, fit) in enumerate(zip(protocol.seeds, fits, strict=True)):
         mine = np.flatnonzero(seed_of == position)
         rng = generator(dataset_content, task.id, "cells", seed)
-        at_once = max(1, _WEIGHTS_AT_ONCE // len(fit.strata))
+        at_once = max(1, _NUMBERS_AT_ONCE // max(len(fit.strata), fit.width))
         for start in range(0, len(mine), at_once):
             chunk = mine[start : start + at_once]
-            replicates[:, chunk] = _rows(fit, keys, stratified_counts(fit.strata, len(chunk), rng))
+            counts = stratified_counts(fit.strata, len(chunk), rng)
+            drawn.update(counts.astype(np.uint16).tobytes())
+            replicates[:, chunk] = _rows(fit, keys, counts)
         replicates[:, mine] += (by_seed[:, position] - replicates[:, mine].mean(axis=1, dtype=float))[:, None]
     return Evaluation(
         by_seed=by_seed,
@@ -81,7 +84,7 @@ def evaluate(
         n_units=len(fits[0].strata),
         within=fits[0].within,
         details=_details([fit.details for fit in fits]),
-        stream=digest({"dataset": dataset_content, "task": task.compute_fields()}),
+        stream=f"sha256:{drawn.hexdigest()}",
     )
 
 
