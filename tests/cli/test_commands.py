@@ -149,9 +149,11 @@ def test_bug_a_model_from_outside_gave_a_release_without_pages(
         shutil.copytree(REPOSITORY / "site_src" / part, project / "site_src" / part)
     for page in [REPOSITORY / "mkdocs.yml", *(REPOSITORY / "site_src").glob("*.md")]:
         shutil.copy(page, project / page.relative_to(REPOSITORY))
-    built = cellgauge("build", "--release", "try", folder=project)
+    built = cellgauge("build", "--release", "try", "--site-url", "https://cells.example/", folder=project)
     assert built.returncode == 0, built.stderr
-    assert "Mine" in (project / "site/models/mine/index.html").read_text()
+    page = (project / "site/models/mine/index.html").read_text()
+    assert "Mine" in page
+    assert 'href="https://cells.example/models/mine/"' in page
 
 
 def test_bug_a_plan_left_a_release_behind(project: Path) -> None:
