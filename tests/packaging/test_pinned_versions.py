@@ -46,8 +46,9 @@ def test_every_dependency_is_pinned_inside_its_range(python: str):
 
 
 def test_every_line_is_one_exact_pin_and_nothing_else():
+    condition = r"[a-z_]+ (<|>=|!=|==) '[\w.]+'"
     for line, pin in zip(LINES, PINS, strict=True):
-        assert re.fullmatch(r"[A-Za-z0-9._-]+==[0-9a-z.+!]+( ; [a-z_]+ (<|>=|!=|==) '[\w.]+')?", line), line
+        assert re.fullmatch(rf"[A-Za-z0-9._-]+==[0-9a-z.+!]+( ; {condition}( (and|or) {condition})*)?", line), line
         assert pin.url is None
     assert sorted(LINES, key=lambda line: re.split(r"[= ]", line)[0]) == LINES
 
