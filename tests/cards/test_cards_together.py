@@ -87,7 +87,7 @@ def test_a_baseline_that_delivers_something_else_than_the_task_needs(project: Pr
 
 def test_problems_of_several_cards_come_at_once(project: Project):
     edit(project, "models/pca", "version: 1", "version: one")
-    edit(project, "datasets/pbmc68k-reduced", "version: 1", "version: one")
+    edit(project, "datasets/pbmc68k-reduced", "version: 2", "version: two")
     edit(project, "tasks/clustering", "homogeneity}", "homogenity}")
     assert [problem.split(":")[0] for problem in problems_of(project)] == [
         "site_src/datasets/pbmc68k-reduced.md",

@@ -330,8 +330,8 @@ ROOT = Path(__file__).parents[2]
         (
             DatasetCard,
             "datasets/pbmc68k-reduced",
-            "licence:",
-            "available_since: 2017-01\nlicence:",
+            "available_since: null",
+            "available_since: 2017-01",
             "a date as YYYY-MM-DD",
         ),
         (

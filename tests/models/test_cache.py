@@ -40,7 +40,7 @@ def dataset(**changes: object) -> DatasetCard:
         "name": "D",
         "summary": "Made for a test.",
         "version": 1,
-        "evidence": "simulated",
+        "evidence": "measured",
         "study": "d",
         "organisms": [{"name": "Homo sapiens", "taxon": 9606}],
         "modality": "scRNA-seq",

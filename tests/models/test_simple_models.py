@@ -54,6 +54,15 @@ def test_pca_keeps_the_most_variable_genes(counts: ad.AnnData) -> None:
     np.testing.assert_allclose(np.abs(ten), np.abs((u * s)[:, :5]), atol=1e-4)
 
 
+@pytest.mark.parametrize("values", ["scaled", "continuous"])
+def test_values_that_are_no_counts_are_used_as_they_are(values: str) -> None:
+    cells = ad.AnnData(np.random.default_rng(3).normal(-5, 2, (40, 30)).astype(np.float32), uns={"values": values})
+    assert np.array_equal(linear.raw_expression(cells, seed=0), cells.X)
+    found = linear.pca(cells, seed=0, n_components=5, n_top_genes=10)
+    u, s, _ = np.linalg.svd(cells.X - cells.X.mean(axis=0), full_matrices=False)
+    assert np.abs(np.abs(found) - np.abs(u[:, :5] * s[:5])).max() < 1e-3
+
+
 def test_pca_ignores_the_seed(counts: ad.AnnData) -> None:
     one, two = (linear.pca(counts.copy(), seed=seed, n_components=5, n_top_genes=100) for seed in (1, 2))
     np.testing.assert_array_equal(one, two)

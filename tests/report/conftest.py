@@ -12,6 +12,7 @@ import pytest
 
 from cellgauge.cards import Cards, Project, load_cards
 from cellgauge.cards.canonical import digest
+from cellgauge.results.profile import Composition, DatasetProfile, Quartiles, write_profile
 from cellgauge.results.schema import Interval, Pair, Plan, Release, Result, Score
 from cellgauge.results.store import (
     describe_replicates,
@@ -25,12 +26,17 @@ from cellgauge.results.store import (
 REPO = Path(__file__).resolve().parents[2]
 N_REPLICATES = 400
 FINISHED = dt.datetime(2026, 11, 2, 9, 30, tzinfo=dt.UTC)
-PROSE = ("index.md", "principles.md", "methods.md", "contribute.md")
+DATASETS = ("pbmc68k-reduced", "tsv2", "norman")
+"""One with results, a family, and one that nobody has opened: enough of each kind of page."""
+PROSE = ("index.md", "principles.md", "methods.md", "contribute.md", "fingerprints.md")
 
 
 def copy_project(folder: Path, *, simulated: bool = False) -> Project:
     """Copy the project's cards, pages and templates to a folder of their own, perhaps with a simulated dataset."""
     shutil.copytree(REPO / "site_src", folder / "site_src")
+    for card in (folder / "site_src/datasets").glob("*.md"):
+        if card.stem not in DATASETS:
+            card.unlink()
     shutil.copy(REPO / "mkdocs.yml", folder / "mkdocs.yml")
     for name in PROSE:
         page = folder / "site_src" / name
@@ -39,6 +45,7 @@ def copy_project(folder: Path, *, simulated: bool = False) -> Project:
     if simulated:
         card = (folder / "site_src/datasets/pbmc68k-reduced.md").read_text(encoding="utf-8")
         card = card.replace("evidence: measured", "evidence: simulated").replace("PBMC 68k (reduced)", "Toy blood")
+        card = card.replace("study: ", "known_answer: The labels are the answer.\nstudy: ")
         (folder / "site_src/datasets/toy-blood.md").write_text(card, encoding="utf-8")
     return Project(folder, folder)
 
@@ -103,6 +110,25 @@ class ReleaseBuilder:
     def add_empty(self, task: str, dataset: str, model: str, status: str, reason: str) -> Result:
         """Write a result without scores."""
         return self._write(task, dataset, model, status, reason, [], None, None, {})
+
+    def count(self, dataset: str) -> DatasetProfile:
+        """Write what was counted in a dataset: 60 cells of two types and three donors."""
+        card = self.cards.datasets[dataset]
+        few = Quartiles(least=2, lower=10, median=12.5, upper=20, most=1234)
+        profile = DatasetProfile(
+            dataset=dataset, card=card.digest, content=card.digest_of_content, n_cells=60, n_features=100,
+            n_features_seen=98, n_stored=1234, share_of_zeros=0.79433, whole_numbers=True, totals=few, detected=few,
+            values={"label": 2, "donor": 3}, split=None, split_values=None, file_bytes=512, peak_memory_mb=40.2,
+            memory_method="peak", counted_at=FINISHED,
+            compositions=[
+                Composition(
+                    rows="label", columns="donor", row_names=["B <cell>", "T"], column_names=["d1", "d2", "d3"],
+                    cells=[[1, 0, 4], [25, 20, 10]],
+                )
+            ],
+        )  # fmt: skip
+        write_profile(self.folder, profile)
+        return profile
 
     def plan(self, task: str, dataset: str, model: str, status: str, reason: str | None = None) -> None:
         """Plan a pair that gets no result."""
@@ -180,6 +206,12 @@ def full_release(project: Project) -> Project:
                     release.add_empty(task, dataset, model, "timeout", "600 s")
                 else:
                     release.add(task, dataset, model, value)
+    if "toy-blood" in datasets:
+        release.count("toy-blood")
+        for model in ("pca", "svd"):
+            for family in release.cards.families.values():
+                for member in family.members:
+                    release.plan("clustering", member.id, model, "not_run", "nobody has opened these data")
     release.plan("batch-integration", "pbmc68k-reduced", "pca", "not_applicable", "the dataset has no batch column")
     release.plan("batch-integration", "pbmc68k-reduced", "svd", "to_run")
     return release.finish()

@@ -65,7 +65,7 @@ def test_a_changed_model_card_makes_its_row_outdated(scored, edit):
 
 
 def test_a_changed_dataset_card_makes_all_its_rows_outdated(scored, edit):
-    edit("site_src/datasets/pbmc68k-reduced.md", "version: 1", "version: 2")
+    edit("site_src/datasets/pbmc68k-reduced.md", "version: 2", "version: 3")
     assert compare(scored).verdict().text == (
         "The cards have changed since these results were computed; nothing is judged until they are computed again."
     )

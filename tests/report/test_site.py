@@ -224,7 +224,8 @@ def test_the_home_page_counts_what_has_scores(site):
 
 
 def test_a_model_takes_one_of_its_values(site):
-    assert "Takes counts or log-normalised values" in text_of(site, "models/svd")
+    assert "Takes counts or log-normalised values" in text_of(site, "models/nmf")
+    assert "Takes counts, log-normalised, scaled or continuous values" in text_of(site, "models/svd")
 
 
 def test_replicates_are_said_once(site):

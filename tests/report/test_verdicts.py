@@ -91,9 +91,7 @@ def test_datasets_of_one_study_count_as_one(release, edit):
     add(release, {"pca": 0.5, "svd": 0.9, "nmf": 0.5})
     add(release, {"pca": 0.5, "svd": 0.9, "nmf": 0.9}, dataset=TOY)
     verdict = compare(release.finish()).verdict()
-    assert verdict.sentence == (
-        "Models better than PCA on cell clustering: 1 of 2 on PBMC 68k (reduced) and 2 of 2 on Toy blood."
-    )
+    assert verdict.sentence == ("Better than PCA on cell clustering: Truncated SVD on 2 of 2 datasets and NMF on 1.")
     assert "2 datasets of 1 independent study: the order of models is descriptive" in verdict.basis
 
 
@@ -220,8 +218,8 @@ def test_worse_models_are_named_on_several_datasets(release, edit):
     add(release, {"pca": 0.5, "svd": 0.5, "nmf": 0.5}, dataset=TOY)
     release.add_empty("clustering", TOY, "raw-expression", "failed", "it broke")
     assert compare(release.finish()).verdict().sentence == (
-        "No model is better than PCA on cell clustering, on any of 2 datasets; worse: 1 of 2 on PBMC 68k (reduced); "
-        "1 more of the evaluations gave no scores."
+        "No model is better than PCA on cell clustering, on any of 2 datasets; "
+        "worse: Truncated SVD on 1 of 2 datasets; 1 more of the evaluations gave no scores."
     )
 
 
@@ -231,6 +229,6 @@ def test_too_few_resamples_on_one_of_several_datasets(release, edit):
     add(release, {"pca": 0.5, "svd": 0.9, "nmf": 0.5})
     add(release, {"pca": 0.5, "svd": 0.9, "nmf": 0.5}, dataset=TOY, n_replicates=60)
     assert compare(release.finish()).verdict().sentence == (
-        "Models better than PCA on cell clustering: 1 of 2 on PBMC 68k (reduced); "
+        "Better than PCA on cell clustering: Truncated SVD on PBMC 68k (reduced); "
         "too few resamples to judge 2 models on Toy blood."
     )

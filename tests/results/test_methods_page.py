@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from cellgauge.results.profile import DatasetProfile
 from cellgauge.results.schema import EXPLANATION, Resources, Result, Score
 
 PAGE = (Path(__file__).parents[2] / "site_src/methods.md").read_text(encoding="utf-8")
@@ -26,8 +27,8 @@ def documented(prefix: str) -> set[str]:
 
 @pytest.mark.parametrize(
     ("record", "prefix"),
-    [(Result, ""), (Score, "scores[]."), (Resources, "resources.")],
-    ids=["result", "score", "cost"],
+    [(Result, ""), (Score, "scores[]."), (Resources, "resources."), (DatasetProfile, "profile.")],
+    ids=["result", "score", "cost", "profile"],
 )
 def test_every_key_of_the_result_file_is_documented(record: type[BaseModel], prefix: str) -> None:
     keys = {field.alias or name for name, field in record.model_fields.items()}

@@ -15,7 +15,9 @@ import pytest
 from cellgauge.cards import Cards, Project, load_cards
 from cellgauge.cards.dataset import DatasetCard
 from cellgauge.cards.read import read_card
-from cellgauge.data.dataset import InvalidDatasetError, load_dataset
+from cellgauge.data.dataset import load_dataset
+from cellgauge.data.obtain import InvalidDatasetError
+from cellgauge.data.store import FileStore
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -37,7 +39,7 @@ DATASET = """---
 name: {id}
 summary: Made for a test.
 version: 1
-evidence: simulated
+evidence: measured
 study: {id}
 organisms: [{{name: Homo sapiens, taxon: 9606}}]
 modality: scRNA-seq
@@ -130,7 +132,7 @@ class TinyProject:
         path.write_text(DATASET.format(id=dataset, label=label, digest=digest))
         if pin:
             with pytest.raises(InvalidDatasetError) as refused:
-                load_dataset(read_card(path, DatasetCard), Path("/"))
+                load_dataset(read_card(path, DatasetCard), Path("/"), FileStore(self.cache))
             found = re.findall(r"sha256:\w+", refused.value.problems[0])[1]
             path.write_text(DATASET.format(id=dataset, label=label, digest=found))
         return dataset

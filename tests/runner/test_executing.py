@@ -203,7 +203,7 @@ def test_a_file_that_is_no_dataset_is_named(tiny, in_process) -> None:
     (tiny.folder / "site_src/datasets/tiny.h5ad").write_text("not HDF5")
     tiny.model("good")
     assert run(tiny, in_process, ["good"]) == {"invalid_input": 1}
-    assert "tiny.h5ad cannot be read as .h5ad" in result(tiny, "good").reason
+    assert "tiny.h5ad: it cannot be read as .h5ad" in result(tiny, "good").reason
 
 
 def test_no_path_of_this_machine_is_published(tiny, in_process) -> None:

@@ -44,10 +44,11 @@ def edit(tiny, path: str, old: str, new: str) -> None:
 def test_values_that_the_model_cannot_take_are_not_fed_to_it(tiny) -> None:
     tiny.dataset()
     edit(tiny, "datasets/tiny.md", "values: counts", "values: scaled")
-    assert verdict(tiny, "clustering", "pca") == (
+    assert verdict(tiny, "clustering", "nmf") == (
         "not_applicable",
-        "PCA takes counts or log-normalised; tiny has scaled values",
+        "NMF takes counts or log-normalised; tiny has scaled values",
     )
+    assert verdict(tiny, "clustering", "pca") is None
 
 
 def test_a_species_the_model_does_not_know_is_not_embedded(tiny) -> None:

@@ -2,6 +2,7 @@
 
 from cellgauge.cards.base import Card, Citation, Part
 from cellgauge.cards.dataset import DatasetCard
+from cellgauge.cards.family import Family
 from cellgauge.cards.metric import MetricCard
 from cellgauge.cards.model import ModelCard
 from cellgauge.cards.problems import CardProblems, Problem, UserError
@@ -14,6 +15,7 @@ __all__ = [
     "Cards",
     "Citation",
     "DatasetCard",
+    "Family",
     "MetricCard",
     "ModelCard",
     "Part",

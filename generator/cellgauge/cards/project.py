@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cellgauge.cards.base import Card, Keys, dotted
 from cellgauge.cards.dataset import DatasetCard
+from cellgauge.cards.family import Family, read_datasets
 from cellgauge.cards.function import missing_function
 from cellgauge.cards.metric import MetricCard
 from cellgauge.cards.model import ModelCard
 from cellgauge.cards.problems import CardProblems, Problem, UserError, did_you_mean
-from cellgauge.cards.read import CardT, read_card
+from cellgauge.cards.read import read_card
 from cellgauge.cards.task import TaskCard
 
 FOLDERS: dict[str, type[Card]] = {
@@ -32,6 +33,8 @@ class Cards:
     datasets: dict[str, DatasetCard] = field(default_factory=dict)
     tasks: dict[str, TaskCard] = field(default_factory=dict)
     metrics: dict[str, MetricCard] = field(default_factory=dict)
+    families: dict[str, Family] = field(default_factory=dict)
+    """Families of datasets; their members are among the datasets."""
 
     def select(self, kind: str, ids: Iterable[str]) -> list[str]:
         """Return ``ids`` without repetition, or all ids of that kind when none is given.
@@ -114,6 +117,7 @@ def load_cards(project: Project, release: str | None = None) -> Cards:
     """
     problems: list[Problem] = []
     found: dict[str, dict[str, Card]] = {kind: {} for kind in FOLDERS}
+    families: dict[str, Family] = {}
     for kind, schema in FOLDERS.items():
         paths = card_paths(project, kind)
         if kind == "models" and release is not None:
@@ -121,16 +125,16 @@ def load_cards(project: Project, release: str | None = None) -> Cards:
             paths += [path for path in sorted(project.release(release).glob("models/*.md")) if path.name not in own]
         for path in paths:
             shown = path.relative_to(project.source).as_posix() if path.is_relative_to(project.source) else str(path)
-            card = _read_or_note(path, schema, shown, problems)
-            if card is None:
-                continue
-            if card.id in found[kind]:
-                problems.append(Problem(shown, 1, "", f'id "{card.id}" is taken by {found[kind][card.id].path}'))
-            found[kind][card.id] = card
-    cards = Cards(**found)  # type: ignore[arg-type]
+            for card in _read_or_note(path, schema, shown, problems, families):
+                if card.id in found[kind]:
+                    taken = f'id "{card.id}" is taken by {found[kind][card.id].path}'
+                    problems.append(Problem(shown, card.line_of(("id",)), "", taken))
+                found[kind][card.id] = card
+    found["datasets"] = dict(sorted(found["datasets"].items()))
+    cards = Cards(**found, families=families)  # type: ignore[arg-type]
     problems += [problem for problem in cross_check(project, cards) if not _caused_by_unread(problem, problems)]
     if problems:
-        raise CardProblems(problems)
+        raise CardProblems(set(problems))  # what all members of a family have is said once
     return cards
 
 
@@ -167,6 +171,21 @@ def cross_check(project: Project, cards: Cards) -> list[Problem]:
     for model in cards.models.values():
         for position, judgement in enumerate(model.leakage):
             refer(model, ("leakage", position, "dataset"), judgement.dataset, "datasets")
+    for dataset in cards.datasets.values():
+        for position, joined in enumerate(dataset.joins):
+            refer(dataset, ("joins", position), joined, "datasets")
+            part = cards.datasets.get(joined)
+            if part is dataset:
+                problem(dataset, ("joins", position), "a dataset cannot join itself")
+            if part is not None and part.study != dataset.study:
+                message = f'"{joined}" is of study "{part.study}", but this dataset says "{dataset.study}"'
+                problem(dataset, ("joins", position), message)
+    for family in cards.families.values():
+        if family.id in cards.datasets:
+            message = f'"{family.id}" is the id of a family and of {cards.datasets[family.id].path}'
+            problem(family.members[0], (), message)
+        if len({card.study for card in family.members}) > 1:
+            problem(family.members[0], ("study",), "the members of a family are one study")
     functions: list[tuple[Card, Keys, str | None]] = [
         *((task, ("implementation",), task.implementation) for task in cards.tasks.values()),
         *((one, ("obtain", "function"), getattr(one.obtain, "function", None)) for one in cards.models.values()),
@@ -184,15 +203,27 @@ def cross_check(project: Project, cards: Cards) -> list[Problem]:
     return problems
 
 
-def _read_or_note(path: Path, schema: type[CardT], shown: str, problems: list[Problem]) -> CardT | None:
+def _read_or_note(
+    path: Path, schema: type[Card], shown: str, problems: list[Problem], families: dict[str, Family]
+) -> Sequence[Card]:
     try:
-        return read_card(path, schema, shown_as=shown)
+        if schema is not DatasetCard:
+            return [read_card(path, schema, shown_as=shown)]
+        cards, family = read_datasets(path, shown_as=shown)
     except CardProblems as error:
         problems += error.problems
-        return None
+        return []
+    if family is not None:
+        families[family.id] = family
+    return cards
 
 
 def _caused_by_unread(problem: Problem, unread: list[Problem]) -> bool:
     """Whether a dangling reference only follows from a card that could not be read."""
     match = re.match(r'unknown (\w+) "([^"]+)"', problem.message)
-    return bool(match) and any(p.path.endswith(f"{match[1]}s/{match[2]}.md") for p in unread if match)
+    if match is None:
+        return False
+    folder, card_id = f"{match[1]}s", match[2]
+    stems = {path.stem for path in (PurePosixPath(one.path) for one in unread) if path.parent.name == folder}
+    # The id of a family's member begins with that of the family.
+    return card_id in stems or (folder == "datasets" and any(card_id.startswith(f"{stem}-") for stem in stems))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -35,7 +36,29 @@ def read_card(path: Path, schema: type[CardT], *, shown_as: str | None = None) -
     CardProblems
         With every problem found: each names file, line, key, what was found and what was expected.
     """
-    shown = shown_as or str(path)
+    return as_card(schema, read_front(path, shown_as or str(path)))
+
+
+@dataclass(frozen=True)
+class Front:
+    """A card's file, read but not yet checked."""
+
+    id: str
+    values: dict[str, Any]
+    lines: Lines
+    body: str
+    shown: str
+    """The path to print in problems."""
+
+
+def read_front(path: Path, shown: str) -> Front:
+    """Read a card's front matter and body.
+
+    Raises
+    ------
+    CardProblems
+        When the file cannot be read, is not named like a card, or sets what comes from the file itself.
+    """
     if not re.fullmatch(ID_PATTERN, path.stem):
         raise CardProblems(
             [Problem(shown, 1, "", f'file name "{path.stem}" is not an id: expected lower-case words joined by "-"')]
@@ -49,8 +72,19 @@ def read_card(path: Path, schema: type[CardT], *, shown_as: str | None = None) -
     ]
     if problems:
         raise CardProblems(problems)
-    card = check(schema, {**values, "id": path.stem, "body": body, "path": shown}, lines, shown)
-    card._lines.update(lines)
+    return Front(path.stem, values, lines, body, shown)
+
+
+def as_card(schema: type[CardT], front: Front, **more: Any) -> CardT:
+    """Check a card's front matter against its schema.
+
+    Raises
+    ------
+    CardProblems
+    """
+    values = {**front.values, "id": front.id, "body": front.body, "path": front.shown, **more}
+    card = check(schema, values, front.lines, front.shown)
+    card._lines.update(front.lines)
     return card
 
 
@@ -211,6 +245,11 @@ _PATTERNS = {
     r"^[^\n]*$": "one line",
     r"^sha256:[0-9a-f]{64}$": '"sha256:" and 64 hexadecimal digits',
     r"^https?://[^\s<>\"]+$": "an address that starts with http:// or https://",
+    r"^(s3://[A-Za-z0-9][A-Za-z0-9.-]+/[^\s/]\S*|https?://[^\s<>\"]+)$": (
+        "s3://BUCKET/KEY, or an http:// or https:// address"
+    ),
+    r"^(X|raw|layers/[^/\s]+)$": "X, raw or layers/NAME",
+    r"^[a-z][a-z0-9_]*$": "a name of lower-case letters, digits and _",
     r"^10\.\d{4,9}/\S+$": 'a DOI such as "10.1038/s41592-019-0425-8"',
     r"^([A-Za-z_]\w*(\.\w+)*|[\w-]+\.py):[A-Za-z_]\w*$": '"package.module:function" or "file.py:function"',
 }
@@ -232,7 +271,8 @@ def _sentence(error: Any, keys: Keys, around: type[BaseModel] | None) -> str:
         return "is required, but missing"
     if kind == "extra_forbidden":
         known = {info.alias or name for name, info in around.model_fields.items()} if around else set()
-        return f"is not a known key{did_you_mean(str(keys[-1]), known - set(FROM_FILE))}"
+        from_file = FROM_FILE if around and issubclass(around, Card) else ()
+        return f"is not a known key{did_you_mean(str(keys[-1]), known - set(from_file))}"
     if kind in ("literal_error", "union_tag_invalid"):
         return f"expected one of {context.get('expected') or context.get('expected_tags')}, found {found}"
     if kind == "union_tag_not_found":
@@ -252,6 +292,7 @@ def _as_written(error: Any, values: Any, schema: type[BaseModel]) -> tuple[Keys,
     keys: list[str | int] = []
     here, model, around = values, schema, schema
     members: dict[Any, Any] = {}
+    named = False
     for position, key in enumerate(error["loc"]):
         if key in members:
             model, members = members[key], {}
@@ -261,8 +302,12 @@ def _as_written(error: Any, values: Any, schema: type[BaseModel]) -> tuple[Keys,
             continue
         keys.append(key)
         here = None if missing else here[key]
-        if isinstance(key, str):
-            around, model, members = model, *_below(model, key)
+        if named:  # the key is a name that the card gives to a part
+            named = False
+        elif isinstance(key, str):
+            field = _field(model, key)
+            named = field is not None and get_origin(field.annotation) is dict
+            around, model, members = model, *_below(field)
     return tuple(keys), around
 
 
@@ -270,10 +315,13 @@ def _is_index(key: Any, here: Any) -> bool:
     return isinstance(key, int) and isinstance(here, list) and key < len(here)
 
 
-def _below(model: Any, key: str) -> tuple[Any, dict[Any, Any]]:
-    """Return the schema under a key, or, where a tag chooses among several, each by its tag."""
+def _field(model: Any, key: str) -> Any:
     fields = model.model_fields.items() if model else ()
-    field = next((info for name, info in fields if (info.alias or name) == key), None)
+    return next((info for name, info in fields if (info.alias or name) == key), None)
+
+
+def _below(field: Any) -> tuple[Any, dict[Any, Any]]:
+    """Return the schema under a key, or, where a tag chooses among several, each by its tag."""
     if field is None:
         return None, {}
     models = _models_in(field.annotation)

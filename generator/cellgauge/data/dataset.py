@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +11,14 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import sparse
 
 from cellgauge.cards.base import Column
-from cellgauge.cards.dataset import DatasetCard, FileSource
-from cellgauge.cards.function import load_function
-from cellgauge.cards.problems import UserError
-from cellgauge.data.fingerprint import content_digest
-
-
-class InvalidDatasetError(UserError):
-    """A dataset that is not what its card says, with every problem found."""
-
-    def __init__(self, dataset: str, problems: list[str]) -> None:
-        super().__init__(dataset, problems)  # what it needs to be made again in another process
-        self.dataset, self.problems = dataset, problems
-
-    def __str__(self) -> str:
-        return f"dataset {self.dataset}: " + "; ".join(self.problems)
+from cellgauge.cards.dataset import DatasetCard
+from cellgauge.data.checks import check_columns, check_structure, check_values
+from cellgauge.data.content import Content, read_content
+from cellgauge.data.contents import Contents, as_text, in_memory
+from cellgauge.data.obtain import InvalidDatasetError, discard_built, keep_built, obtain
+from cellgauge.data.store import FileStore
 
 
 @dataclass(frozen=True)
@@ -38,143 +27,105 @@ class Dataset:
 
     card: DatasetCard
     matrix: Any
-    """(n_cells × n_features) float32, sparse or dense."""
+    """(n_cells × n_features), sparse or dense; on disk where the file stores it by rows."""
     cell_ids: NDArray[np.str_]
     feature_ids: NDArray[np.str_]
     columns: Mapping[Column, NDArray[np.str_]]
     """Role → (n_cells,) plain strings. Never categoricals: unused categories corrupt some silhouettes."""
+    split: NDArray[np.str_] | None
+    """(n_cells,) the card's split column, where it names one."""
+    content: Content
 
     @property
     def n_cells(self) -> int:
         """How many cells there are."""
         return len(self.cell_ids)
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """Of the content; equal to the card's, once the dataset has been checked."""
-        return content_digest(self.matrix, self.cell_ids, self.feature_ids, self.columns)
+        return self.content.digest
 
     def for_model(self, given: list[Column]) -> ad.AnnData:
-        """Return a copy that a model may see: the matrix, and only the role columns it is given.
+        """Return a copy that a model may see: the matrix in memory, and only the role columns it is given.
 
         ``uns["values"]`` says what the matrix holds; every other column, labels above all, is withheld.
         """
         obs = pd.DataFrame({role: self.columns[role] for role in given}, index=pd.Index(self.cell_ids, dtype=object))
         var = pd.DataFrame(index=pd.Index(self.feature_ids, dtype=object))
-        return ad.AnnData(self.matrix.copy(), obs=obs, var=var, uns={"values": self.card.matrix.values})
+        return ad.AnnData(in_memory(self.matrix), obs=obs, var=var, uns={"values": self.card.matrix.values})
 
 
-def load_dataset(card: DatasetCard, source_root: Path) -> Dataset:
+def load_dataset(card: DatasetCard, source_root: Path, store: FileStore) -> Dataset:
     """Obtain a dataset and check it against its card.
 
     Parameters
     ----------
     source_root
         The project's folder; the card's path is relative to it.
+    store
+        Where original files and what recipes make of them are kept.
 
     Raises
     ------
     InvalidDatasetError
-        With all problems at once: missing columns, duplicate ids, missing or single labels,
-        values that are not finite, a digest that differs.
+        With all problems at once.
+    FetchError
+        When a file cannot be had, or is not the one that the card means.
     """
-    adata = obtain(card, source_root / card.path)
-    problems = check_shape(card, adata)
-    if problems:
+    card_path = source_root / card.path
+    obtained = obtain(card, card_path, store)
+    dataset, problems = check(card, obtained.contents)
+    if problems and obtained.built_before:
+        # What was kept is damaged, or made by an older recipe: make it again.
+        discard_built(card, card_path, store)
+        obtained = obtain(card, card_path, store)
+        dataset, problems = check(card, obtained.contents)
+    if problems or dataset is None:
         raise InvalidDatasetError(card.id, problems)
-    dataset = _take_roles(card, adata)
-    problems = check_content(dataset)
-    if problems:
-        raise InvalidDatasetError(card.id, problems)
+    if obtained.made is not None:
+        keep_built(card, card_path, store, obtained.made)
     return dataset
 
 
-def obtain(card: DatasetCard, card_path: Path) -> ad.AnnData:
-    """Return the AnnData that a card's source gives, unchecked."""
-    if isinstance(card.source, FileSource):
-        path = card_path.parent / card.source.path
-        if not path.is_file():
-            raise InvalidDatasetError(card.id, [f"expected a file at {path}, found none"])
-        try:
-            return ad.read_h5ad(path)
-        except Exception as error:  # h5py, anndata and zarr raise whatever they like
-            raise InvalidDatasetError(card.id, [f"{card.source.path} cannot be read as .h5ad: {error}"]) from None
-    made = load_function(card.source.function, card_path)(**card.source.params)
-    if not isinstance(made, ad.AnnData):
-        found = type(made).__name__
-        raise InvalidDatasetError(card.id, [f"{card.source.function} must return an AnnData, it returned a {found}"])
-    return made
+def check(card: DatasetCard, contents: Contents) -> tuple[Dataset | None, list[str]]:
+    """Check what a source holds against its card; return the dataset and every problem with it.
 
-
-def check_shape(card: DatasetCard, adata: ad.AnnData) -> list[str]:
-    """Return what keeps the card's matrix, ids and columns from being read at all."""
-    problems = []
-    known = ", ".join(map(str, adata.obs.columns)) or "none"
-    for role, column in card.columns.items():
-        if column not in adata.obs:
-            problems.append(f'{role} column "{column}" is not in obs (found: {known})')
-    where = card.matrix.location
-    if where == "raw" and adata.raw is None:
-        problems.append("the card says that the matrix is in raw, but the file has no raw")
-    elif where == "layers/counts" and "counts" not in adata.layers:
-        problems.append(f"the card says layers/counts, but the layers are: {', '.join(adata.layers) or 'none'}")
-    elif where == "X" and adata.X is None:
-        problems.append("the card says that the matrix is X, but the file has no X")
-    for what, index in (("cell", adata.obs_names), ("feature", adata.var_names)):
-        if not index.is_unique:
-            repeated = index[index.duplicated()].unique()
-            shown = ", ".join(map(str, repeated[:3]))
-            problems.append(f"{len(repeated)} {what} ids occur more than once (for example {shown})")
-    return problems
-
-
-def check_content(dataset: Dataset) -> list[str]:
-    """Return what is wrong with a dataset's values."""
-    card, problems = dataset.card, []
-    stored = dataset.matrix.data if sparse.issparse(dataset.matrix) else np.asarray(dataset.matrix)
-    not_finite = int(np.count_nonzero(~np.isfinite(stored)))
-    if not_finite:
-        problems.append(f"{not_finite} values of the matrix are NaN or infinite")
-    elif card.matrix.values in ("counts", "log-normalised") and stored.size and stored.min() < 0:
-        problems.append(f"the card says {card.matrix.values}, but the matrix holds {stored.min():g}")
-    elif card.matrix.values == "counts" and np.any(stored != np.rint(stored)):
-        problems.append("the card says counts, but the matrix holds values that are not whole numbers")
-    for role, values in dataset.columns.items():
-        missing = int(np.count_nonzero(np.char.str_len(values) == 0))
-        if missing:
-            problems.append(
-                f'{missing} of {dataset.n_cells} cells have no value in the {role} column "{card.columns[role]}"'
-            )
-    labels = dataset.columns.get("label")
-    if labels is not None and len(np.unique(labels)) < 2:
-        only = labels[0] if len(labels) else "no cells"
-        problems.append(f'the label column "{card.columns["label"]}" holds one class ({only}); at least two are needed')
-    if not problems and dataset.digest != card.digest_of_content:
-        problems.append(
-            f"expected content {card.digest_of_content}, found {dataset.digest} "
-            "(if these are the cells you mean, write what was found into digest_of_content)"
-        )
-    return problems
-
-
-def _take_roles(card: DatasetCard, adata: ad.AnnData) -> Dataset:
-    if card.matrix.location == "raw":
-        matrix, features = adata.raw.X, adata.raw.var_names
-    elif card.matrix.location == "X":
-        matrix, features = adata.X, adata.var_names
-    else:
-        matrix, features = adata.layers["counts"], adata.var_names
-    matrix = sparse.csr_matrix(matrix) if sparse.issparse(matrix) else np.asarray(matrix)
-    return Dataset(
-        card=card,
-        matrix=matrix.astype(np.float32),
-        cell_ids=adata.obs_names.to_numpy(dtype=str),
-        feature_ids=features.to_numpy(dtype=str),
-        columns={role: _strings(adata.obs[column]) for role, column in card.columns.items()},
+    There is no dataset where the matrix, or a column of it, could not be read at all.
+    """
+    problems = check_structure(card, contents)
+    columns: dict[Column, NDArray[np.str_]] = {
+        role: as_text(contents.obs[column])
+        for role, column in card.columns.items()
+        if list(contents.obs.columns).count(column) == 1
+    }
+    n_cells = len(contents.cell_ids)
+    problems += check_columns(card, columns, n_cells)
+    if contents.matrix is None or len(contents.matrix.shape) != 2:
+        return None, problems
+    try:
+        content = read_content(contents.matrix, contents.cell_ids, contents.feature_ids, columns)
+    except MemoryError:
+        raise
+    except Exception as error:  # what h5py, anndata and scipy raise over a damaged file
+        return None, [*problems, f"the matrix cannot be read: {error}"]
+    problems += check_values(card, content)
+    if not problems and card.digest_of_content != content.digest:
+        advice = "if these are the cells you mean, write what was found into digest_of_content"
+        if card.pinned:
+            problems.append(f"expected content {card.digest_of_content}, found {content.digest} ({advice})")
+        else:
+            problems.append(f"the card names no digest_of_content, found {content.digest} ({advice})")
+    split = card.split.column if card.split else None
+    return (
+        Dataset(
+            card=card,
+            matrix=contents.matrix,
+            cell_ids=contents.cell_ids,
+            feature_ids=contents.feature_ids,
+            columns=columns,
+            split=as_text(contents.obs[split]) if split in contents.obs else None,
+            content=content,
+        ),
+        problems,
     )
-
-
-def _strings(column: pd.Series) -> NDArray[np.str_]:
-    """Return a column as plain strings; a missing value becomes the empty string."""
-    values = column.astype(object).where(column.notna(), "")
-    return np.asarray(values.astype(str).to_numpy(dtype=str))

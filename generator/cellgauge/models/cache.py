@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
@@ -19,12 +17,6 @@ from cellgauge.cards.dataset import DatasetCard
 from cellgauge.cards.model import ModelCard
 from cellgauge.results.schema import Environment
 from cellgauge.results.store import to_json, write_atomically
-
-
-def cache_folder() -> Path:
-    """Return the folder for what can be made again: ``$CELLGAUGE_CACHE``, or the user's cache."""
-    chosen = os.environ.get("CELLGAUGE_CACHE")
-    return Path(chosen).resolve() if chosen else platformdirs.user_cache_path("cellgauge")
 
 
 def embedding_key(model: ModelCard, dataset: DatasetCard, seed: int, code: str) -> str:

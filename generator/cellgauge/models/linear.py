@@ -15,14 +15,14 @@ from sklearn.exceptions import ConvergenceWarning
 
 
 def log_normalised(adata: ad.AnnData) -> ad.AnnData:
-    """Return the cells scaled to 10,000 counts each and log(1 + x) transformed, unless they are so already.
+    """Return the cells scaled to 10,000 counts each and log(1 + x) transformed; values that are no counts stay.
 
     Parameters
     ----------
     adata
-        With ``uns["values"]`` saying what ``X`` holds: "counts" or "log-normalised".
+        With ``uns["values"]`` saying what ``X`` holds, such as "counts".
     """
-    if adata.uns["values"] == "log-normalised":
+    if adata.uns["values"] != "counts":
         return adata
     scaled = adata.copy()
     sc.pp.normalize_total(scaled, target_sum=1e4)
@@ -31,8 +31,11 @@ def log_normalised(adata: ad.AnnData) -> ad.AnnData:
 
 
 def _variable_genes(adata: ad.AnnData, n_top_genes: int) -> Any:
-    """Return the columns of the most variable genes (scanpy, flavor "seurat"); all when there are no more."""
-    if adata.n_vars <= n_top_genes:
+    """Return the columns of the most variable genes (scanpy, flavor "seurat"); all when there are no more.
+
+    That choice is defined for expression; scaled and continuous values are used as a whole.
+    """
+    if adata.n_vars <= n_top_genes or adata.uns["values"] in ("scaled", "continuous"):
         return adata.X
     sc.pp.highly_variable_genes(adata, n_top_genes=n_top_genes, flavor="seurat")
     return adata.X[:, adata.var["highly_variable"].to_numpy()]

@@ -61,10 +61,15 @@ def dataset_cell(dataset: DatasetCard, *, href: str | None = None) -> Cell:
 
 
 def dataset_badges(dataset: DatasetCard) -> tuple[Badge, ...]:
-    """Return ``simulated`` for data that were not measured."""
-    if dataset.evidence == "measured":
-        return ()
-    return (Badge("simulated", "simulated", "Made by a computer; never counted with measured data"),)
+    """Return what has to be said wherever a dataset is named: simulated, a demonstration, never opened."""
+    badges = []
+    if dataset.evidence == "simulated":
+        badges.append(Badge("simulated", "simulated", "Made by a computer; never counted with measured data"))
+    if dataset.demonstration is not None:
+        badges.append(Badge("demonstration", "plain", dataset.demonstration))
+    if not dataset.pinned:
+        badges.append(Badge("not opened yet", "gray", "Its bytes were out of reach; nothing was counted or evaluated"))
+    return tuple(badges)
 
 
 def task_cell(task: TaskCard) -> Cell:

@@ -6,6 +6,7 @@ the table, the figure, and the description of how they came about.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -185,15 +186,12 @@ class TaskComparison:
         enough = [one for one in chosen if not one.has_too_few_resamples]
         parts = []
         if any(one.count("better") for one in enough):
-            counts = [f"{one.count('better')} of {len(one.judged)} on {one.dataset.name}" for one in enough]
-            parts.append(f"Models better than {self.baseline.name} {where}: {listing(counts)}")
+            parts.append(f"Better than {self.baseline.name} {where}: {_by_model(enough, 'better')}")
         elif enough:
             datasets = f"any of {len(enough)} datasets" if len(enough) > 1 else enough[0].dataset.name
             parts.append(f"No model is better than {self.baseline.name} {where}, on {datasets}")
-        worse = [
-            f"{one.count('worse')} of {len(one.judged)} on {one.dataset.name}" for one in enough if one.count("worse")
-        ]
-        parts += [f"worse: {listing(worse)}"] if worse else []
+        if any(one.count("worse") for one in enough):
+            parts.append(f"worse: {_by_model(enough, 'worse')}")
         parts += [f"{_too_few(one)} on {one.dataset.name}" for one in few]
         sentence = "; ".join(parts)
         return sentence[0].upper() + sentence[1:]
@@ -246,6 +244,24 @@ def _sizes(chosen: list[DatasetComparison]) -> list[str]:
     if len(better) > 1:
         return [f"largest difference {size}"]
     return [f"difference {size} {interval(largest.low, largest.high, one.decimals, signed=True)}"]
+
+
+def _by_model(datasets: list[DatasetComparison], word: str) -> str:
+    """Say on how many datasets which models were better, or worse."""
+    counts: Counter[str] = Counter()
+    for one in datasets:
+        counts.update(row.model.name for row in one.judged if row.word == word)
+    if len(counts) > _NAMED_MODELS:
+        models = {row.model.id for one in datasets for row in one.judged}
+        return f"{len(counts)} of {len(models)} models on at least one of {len(datasets)} datasets"
+    if len(datasets) == 1:
+        return f"{listing(list(counts))} on {datasets[0].dataset.name}"
+    (first, most), *others = counts.most_common()
+    return listing([f"{first} on {most} of {len(datasets)} datasets", *(f"{name} on {n}" for name, n in others)])
+
+
+_NAMED_MODELS = 4
+"""More models than this become a number."""
 
 
 def _too_few(one: DatasetComparison) -> str:

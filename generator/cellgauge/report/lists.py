@@ -4,39 +4,98 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cellgauge.cards import DatasetCard, MetricCard, ModelCard
+from cellgauge.cards import DatasetCard, Family, MetricCard, ModelCard
 from cellgauge.report import cells
 from cellgauge.report.comparison import TaskComparison
 from cellgauge.report.numbers import listing, plural
 from cellgauge.report.release import ReleaseView
-from cellgauge.report.tables import Cell, Column, Table
+from cellgauge.report.tables import MISSING, Cell, Column, Table
 from cellgauge.report.tables import Row as TableRow
 
 
-def datasets_table(view: ReleaseView) -> Table:
-    """Return the list of datasets."""
-    columns = (
-        Column("dataset", "Dataset"),
-        Column("organism", "Organism"),
-        Column("modality", "Modality"),
-        Column("columns", "Annotated"),
-        Column("licence", "Licence"),
-        Column("results", "Evaluations", numeric=True),
+def datasets_and_families(view: ReleaseView) -> Table:
+    """Return the list of datasets; a family is one row."""
+    alone = [card for card in view.cards.datasets.values() if card.family is None]
+    rows = [_dataset_row(view, card) for card in alone]
+    rows += [_family_row(view, family) for family in view.cards.families.values()]
+    n_datasets, n_studies = len(view.cards.datasets), len({card.study for card in view.cards.datasets.values()})
+    caption = f"{plural(n_datasets, 'dataset')} of {plural(n_studies, 'study', 'studies')}"
+    # What has been opened comes first, then what nobody has opened yet, then what no experiment made.
+    order = {"opened": 0, "closed": 1, "simulated": 2}
+    groups = {"closed": "Not opened yet: their bytes were out of reach", "simulated": "Simulated: never counted in"}
+    rows.sort(key=lambda row: (order[row.group], str(row.cells[0].text)))
+    return Table("datasets", caption, _DATASET_COLUMNS, tuple(rows), groups)
+
+
+def datasets_table(view: ReleaseView, cards: list[DatasetCard], caption: str) -> Table:
+    """Return a list of single datasets."""
+    rows = [replace(_dataset_row(view, card), group="") for card in cards]
+    return Table("datasets", caption, _DATASET_COLUMNS, tuple(rows))
+
+
+_DATASET_COLUMNS = (
+    Column("dataset", "Dataset"),
+    Column("organism", "Organism"),
+    Column("modality", "Modality"),
+    Column("cells", "Cells", numeric=True, hover="Counted in the data; – where nobody has loaded them"),
+    Column("columns", "Annotated"),
+    Column("licence", "Licence"),
+    Column("results", "Evaluations", numeric=True),
+)
+
+
+_LICENCE_LETTERS = 24
+
+
+def _dataset_row(view: ReleaseView, card: DatasetCard) -> TableRow:
+    profile = view.profiles.get(card.id)
+    group = "simulated" if card.evidence == "simulated" else "opened" if card.pinned else "closed"
+    return TableRow(
+        (
+            replace(cells.dataset_cell(card), small=card.summary),
+            Cell(listing([organism.name for organism in card.organisms])),
+            Cell(card.modality),
+            Cell(f"{profile.n_cells:,}", (profile.n_cells,)) if profile else MISSING,
+            Cell(", ".join(card.columns) or "–"),
+            _licence(card),
+            _count(view, card),
+        ),
+        group=group,
     )
-    rows = [
-        TableRow(
-            (
-                replace(cells.dataset_cell(card), small=card.summary),
-                Cell(listing([organism.name for organism in card.organisms])),
-                Cell(card.modality),
-                Cell(", ".join(card.columns)),
-                Cell(card.licence or "not known", (card.licence,)),
-                _count(view, card),
-            )
-        )
-        for card in view.cards.datasets.values()
-    ]
-    return Table("datasets", plural(len(rows), "dataset"), columns, tuple(rows))
+
+
+def _family_row(view: ReleaseView, family: Family) -> TableRow:
+    members = family.members
+    names = list(dict.fromkeys(organism.name for card in members for organism in card.organisms))
+    counted = [view.profiles[card.id].n_cells for card in members if card.id in view.profiles]
+    evaluations = sum(len(view.select(dataset=card.id)) for card in members)
+    badges = cells.dataset_badges(members[0]) if not any(card.pinned for card in members) else ()
+    return TableRow(
+        (
+            Cell(
+                family.name,
+                (family.id,),
+                small=f"{plural(len(members), 'dataset')}. {family.summary}",
+                href=f"datasets/{family.id}/",
+                badges=badges,
+            ),
+            Cell(listing(names) if len(names) < 4 else plural(len(names), "species", "species")),
+            Cell(listing(list(dict.fromkeys(card.modality for card in members)))),
+            Cell(f"{sum(counted):,}", (sum(counted),)) if counted else MISSING,
+            Cell(", ".join(dict.fromkeys(role for card in members for role in card.columns)) or "–"),
+            _licence(members[0]),
+            Cell(f"{evaluations}", (evaluations,)),
+        ),
+        group="opened" if any(card.pinned for card in members) else "closed",
+    )
+
+
+def _licence(card: DatasetCard) -> Cell:
+    """Return a licence; one that takes explaining is explained on the dataset's page."""
+    if card.licence is None:
+        return Cell("not known", (None,))
+    short = card.licence.split(";")[0].split(" (")[0]
+    return Cell(short if len(short) <= _LICENCE_LETTERS else "see card", (card.licence,), hover=card.licence)
 
 
 def models_table(view: ReleaseView, comparisons: dict[str, TaskComparison]) -> Table:

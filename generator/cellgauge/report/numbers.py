@@ -37,6 +37,16 @@ def listing(words: list[str], joint: str = "and") -> str:
     return f"{', '.join(words[:-1])} {joint} {words[-1]}"
 
 
+def size_in_words(n_bytes: int) -> str:
+    """Return a number of bytes: ``512 B``, ``2.1 MB``."""
+    value, unit = float(n_bytes), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:,.0f} {unit}" if unit == "B" else f"{value:,.1f} {unit}"
+
+
 def short_digest(digest: str) -> str:
     """Return the first twelve hexadecimal digits of a digest."""
     return digest.rpartition(":")[2][:12]

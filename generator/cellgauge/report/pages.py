@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cellgauge.cards import Card, DatasetCard, MetricCard, ModelCard, TaskCard
-from cellgauge.report import cells, lists, overviews
+from cellgauge.cards import Card, DatasetCard, Family, MetricCard, ModelCard, TaskCard
+from cellgauge.report import cells, counted, lists, overviews
 from cellgauge.report.details import read_details
 from cellgauge.report.leaderboard import forest, leaderboard, parts
-from cellgauge.report.numbers import number, plural
+from cellgauge.report.missing import missing_pairs
+from cellgauge.report.numbers import number, plural, size_in_words
 from cellgauge.report.release import place_of
 from cellgauge.report.render import Page, Renderer
 from cellgauge.report.scored import scored_cells
 from cellgauge.report.tables import Table
-from cellgauge.results.schema import Pair, Result
+from cellgauge.results.schema import Result
+from cellgauge.results.store import to_json
 
 _CARD_BOOST = 4.0
 _RESULT_BOOST = 0.5
@@ -34,6 +36,8 @@ def all_pages(renderer: Renderer, home: tuple[dict[str, Any], str]) -> Iterator[
     yield from index_pages(renderer)
     for task in cards.tasks.values():
         yield task_page(renderer, task)
+    for family in cards.families.values():
+        yield family_page(renderer, family)
     for dataset in cards.datasets.values():
         yield dataset_page(renderer, dataset)
     for model in cards.models.values():
@@ -92,7 +96,7 @@ def index_pages(renderer: Renderer) -> Iterator[Page]:
     yield Page("tasks/", "Tasks", intro, renderer.fragment("tasks.html", "tasks/", tiles=tiles, intro=intro), boost=2)
     shown = [
         ("datasets/", "Datasets", "The cells that models are evaluated on, and which column plays which role.",
-         lists.datasets_table(view)),
+         lists.datasets_and_families(view)),
         ("models/", "Models", "Models, the baselines they have to beat, and controls with a known outcome.",
          lists.models_table(view, renderer.comparisons)),
         ("metrics/", "Metrics", "What each number means, what it ranges over, and when it misleads.",
@@ -171,7 +175,7 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
         comparison=comparison,
         verdict=verdict,
         sections=sections,
-        missing=_by_reason([pair for pair in view.missing() if pair.task == task.id]),
+        missing=missing_pairs(view.cards, [pair for pair in view.missing() if pair.task == task.id], "task"),
         files=sorted(files),
         metrics=list(dict.fromkeys(ref.metric for ref in task.scores)),
     )
@@ -187,18 +191,6 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
     )
 
 
-def _by_reason(pairs: list[Pair]) -> list[tuple[str, dict[str, list[Pair]]]]:
-    """Group planned pairs without a result: by status, what it means, and within it by reason."""
-    groups: dict[str, dict[str, list[Pair]]] = {}
-    for pair in pairs:
-        status = "not_run" if pair.status == "to_run" else pair.status
-        reasons = groups.setdefault(status, {})
-        reasons.setdefault(cells.sentence(pair.reason), []).append(pair)
-    # What could still be run comes first.
-    order = sorted(groups, key=lambda status: (status == "not_applicable", status))
-    return [(status, groups[status]) for status in order]
-
-
 def dataset_page(renderer: Renderer, dataset: DatasetCard) -> Page:
     """Draw a dataset: its card, and how models score on it."""
     view, path = renderer.view, f"datasets/{dataset.id}/"
@@ -211,16 +203,35 @@ def dataset_page(renderer: Renderer, dataset: DatasetCard) -> Page:
     table = overviews.evaluations(
         view, renderer.comparisons, results, "evaluations", f"Evaluations on {dataset.name}", without="dataset"
     )
+    profile = view.profiles.get(dataset.id)
+    compositions = counted.compositions(dataset, profile) if profile else []
+    files = {f"{path}{one.id}.csv": one.to_csv() for one in compositions}
+    if profile is not None:
+        files[f"{path}profile.json"] = to_json(profile)
     html = renderer.fragment(
         "dataset.html",
         path,
         card=dataset,
+        family=view.cards.families.get(dataset.family or ""),
         badges=cells.dataset_badges(dataset),
+        facts=counted.facts(dataset, profile) if profile else [],
+        compositions=compositions,
+        profile=profile,
         scored=scored_cells(view, results),
         figures=[(task, figure) for task, figure in figures if figure is not None],
+        siblings=[one for one in view.cards.datasets.values() if one.study == dataset.study and one is not dataset],
         table=table,
+        size=size_in_words,
     )
-    return _card_page(dataset, path, html)
+    return _card_page(dataset, path, html, files=files)
+
+
+def family_page(renderer: Renderer, family: Family) -> Page:
+    """Draw a family of datasets: what its members share, and the list of them."""
+    path = f"datasets/{family.id}/"
+    table = lists.datasets_table(renderer.view, list(family.members), f"Datasets of {family.name}")
+    html = renderer.fragment("family.html", path, family=family, first=family.members[0], table=table)
+    return Page(path, family.name, family.summary, html, boost=_CARD_BOOST, search=family.id, source=family.path)
 
 
 def model_page(renderer: Renderer, model: ModelCard) -> Page:
@@ -238,7 +249,7 @@ def model_page(renderer: Renderer, model: ModelCard) -> Page:
         badges=cells.model_cell(model).badges,
         figure=overviews.scorecard(renderer.comparisons, model, colour),
         baseline_of=[task for task in view.cards.tasks.values() if task.baseline == model.id],
-        missing=_by_reason([pair for pair in view.missing() if pair.model == model.id]),
+        missing=missing_pairs(view.cards, [pair for pair in view.missing() if pair.model == model.id], "model"),
         table=table,
     )
     return _card_page(model, path, html)
@@ -254,9 +265,10 @@ def metric_page(renderer: Renderer, metric: MetricCard) -> Page:
     return _card_page(metric, path, html, extra=metric.short_name)
 
 
-def _card_page(card: Card, path: str, html: str, extra: str = "") -> Page:
+def _card_page(card: Card, path: str, html: str, extra: str = "", files: dict[str, bytes] | None = None) -> Page:
+    search = f"{card.id} {extra}".strip()
     return Page(
-        path, card.name, card.summary, html, boost=_CARD_BOOST, search=f"{card.id} {extra}".strip(), source=card.path
+        path, card.name, card.summary, html, boost=_CARD_BOOST, search=search, source=card.path, files=files or {}
     )
 
 

@@ -14,6 +14,7 @@ from cellgauge.cards import Cards, Project, UserError, load_cards
 from cellgauge.cards.model import Leakage
 from cellgauge.cards.problems import did_you_mean
 from cellgauge.report.numbers import listing
+from cellgauge.results.profile import DatasetProfile, profile_is_current, read_profile
 from cellgauge.results.schema import LeakageJudgement, Pair, Release, Result
 from cellgauge.results.store import list_releases, read_plan, read_release, read_replicates, read_results, result_path
 
@@ -36,6 +37,9 @@ class ReleaseView:
     pairs: tuple[Pair, ...] = ()
     withheld: dict[Place, Result] = field(default_factory=dict)
     """Stored results with scores that are shown as empties, because the plan or a card has decided so since."""
+
+    profiles: dict[str, DatasetProfile] = field(default_factory=dict)
+    """What was counted in datasets, as their cards are now."""
 
     @property
     def name(self) -> str | None:
@@ -133,7 +137,12 @@ def load_release(project: Project, release: str | None) -> ReleaseView:
     plan = {(pair.task, pair.dataset, pair.model): pair for pair in pairs}
     shown = {place: _as_of_now(cards, result, plan.get(place)) for place, result in results.items()}
     withheld = {place: result for place, result in results.items() if result.status == "done" != shown[place].status}
-    return ReleaseView(cards, folder, meta, shown, pairs, withheld)
+    profiles = {
+        card.id: profile
+        for card in cards.datasets.values()
+        if profile_is_current(folder, card) and (profile := read_profile(folder, card.id)) is not None
+    }
+    return ReleaseView(cards, folder, meta, shown, pairs, withheld, profiles)
 
 
 def _judgement(cards: Cards, model: str, dataset: str) -> Leakage | None:

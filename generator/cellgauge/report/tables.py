@@ -43,6 +43,8 @@ class Cell:
     """An address relative to the site's root, or an absolute one."""
     badges: tuple[Badge, ...] = ()
     tone: Tone = ""
+    shade: int = 0
+    """How strongly the cell is shaded, for a number that is read as part of a picture."""
 
 
 MISSING = Cell("–", (None,))

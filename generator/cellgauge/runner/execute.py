@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
 from cellgauge.results.schema import Pair
-from cellgauge.runner.failures import lost
+from cellgauge.runner.failures import StepError, lost
 from cellgauge.runner.steps import Context, check_dataset, embed, score, write_empty
 from cellgauge.runner.workers import Workers
 
@@ -20,6 +20,8 @@ class Event:
     """Evaluations that ended together: one that was scored, or all that waited for a step that failed."""
 
     pairs: tuple[Pair, ...]
+    """Empty when a dataset was only to be counted."""
+    dataset: str
     status: str
     reason: str | None
 
@@ -33,21 +35,47 @@ class _Job:
     pairs: tuple[Pair, ...]
     queued: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
 
+    @property
+    def dataset(self) -> str:
+        """Every job is about one dataset."""
+        return self.pairs[0].dataset if self.pairs else str(self.arguments[0])
 
-def execute(context: Context, pairs: list[Pair], workers: Workers, on_event: Callable[[Event], None]) -> Counter[str]:
+
+def execute(
+    context: Context,
+    pairs: list[Pair],
+    workers: Workers,
+    on_event: Callable[[Event], None],
+    *,
+    to_count: Collection[str] = (),
+) -> Counter[str]:
     """Compute ``pairs`` and write each result the moment it is known.
 
     A step that fails gives the evaluations that wait for it a typed empty with its reason; all others go on.
     Scores are computed before further embeddings are made, so that a run that is stopped has kept most.
 
+    Parameters
+    ----------
+    to_count
+        Datasets that are to be loaded and counted even where no pair waits for them.
+
     Returns
     -------
-    How many pairs ended with which status.
+    How many pairs ended with which status; ``dataset not counted`` for datasets without pairs.
     """
     ended: Counter[str] = Counter()
     running: dict[Future[Any], _Job] = {}
     waiting: deque[_Job] = deque()
-    for dataset in dict.fromkeys(pair.dataset for pair in pairs):
+
+    def give_up(job: _Job, failure: StepError) -> None:
+        checked = job.step is not check_dataset
+        for pair in job.pairs:
+            ended[write_empty(context, pair, failure, job.queued, checked=checked)] += 1
+        if not job.pairs:
+            ended["dataset not counted"] += 1
+        on_event(Event(job.pairs, job.dataset, failure.status, failure.reason))
+
+    for dataset in dict.fromkeys([*(pair.dataset for pair in pairs), *to_count]):
         waiting.append(_Job(check_dataset, (dataset,), tuple(pair for pair in pairs if pair.dataset == dataset)))
 
     def hand_out() -> None:
@@ -61,15 +89,11 @@ def execute(context: Context, pairs: list[Pair], workers: Workers, on_event: Cal
         try:
             answer = future.result()
         except (Exception, SystemExit) as error:
-            failure = lost(error, workers.time_limit)
-            checked = job.step is not check_dataset
-            for pair in job.pairs:
-                ended[write_empty(context, pair, failure, job.queued, checked=checked)] += 1
-            on_event(Event(job.pairs, failure.status, failure.reason))
+            give_up(job, lost(error, workers.time_limit))
         else:
             if job.step is score:
                 ended[answer] += 1
-                on_event(Event(job.pairs, answer, None))
+                on_event(Event(job.pairs, job.dataset, answer, None))
             elif job.step is embed:
                 waiting.extendleft(_Job(score, (pair,), (pair,)) for pair in reversed(job.pairs))
             else:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from cellgauge.cards.problems import UserError
-from cellgauge.data.dataset import InvalidDatasetError
+from cellgauge.data.obtain import InvalidDatasetError
 from cellgauge.models.embedding import InvalidOutputError
 from cellgauge.results.schema import Empty
 from cellgauge.tasks.contract import UnscorableError

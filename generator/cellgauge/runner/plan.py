@@ -138,6 +138,10 @@ def evaluation_key(project: Project, cards: Cards, task: TaskCard, dataset: Data
 
 def decide(task: TaskCard, dataset: DatasetCard, model: ModelCard) -> tuple[Empty, str] | None:
     """Return why a pair will not run, or ``None`` when it will."""
+    if not dataset.pinned:
+        return "not_run", "Nobody has opened these data with cellgauge yet: their card names no digest"
+    if dataset.joins and "species" not in task.requires:
+        return "not_applicable", f"{dataset.name} joins species; {task.name} is evaluated on each of them"
     values = dataset.matrix.values
     absent = [role for role in task.requires if role not in dataset.columns]
     if absent:

@@ -56,6 +56,8 @@ def progress(total: int, *, quiet: bool = False) -> Iterator[Callable[[Event], N
 
 def describe(event: Event) -> str:
     """Say in one line how evaluations ended."""
+    if not event.pairs:
+        return f"{event.dataset} could not be counted: {event.reason}"
     first = event.pairs[0]
     what = f"{first.task} × {first.dataset} × {first.model}"
     if len(event.pairs) > 1:

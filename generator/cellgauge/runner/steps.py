@@ -25,8 +25,12 @@ from cellgauge.cards.model import FunctionModel, ModelCard
 from cellgauge.cards.project import Cards, Project
 from cellgauge.cards.task import TaskCard
 from cellgauge.data.dataset import Dataset, load_dataset
+from cellgauge.data.obtain import fetch_files
+from cellgauge.data.profile import count_dataset
+from cellgauge.data.store import FileStore
 from cellgauge.models.cache import Cost, EmbeddingCache, Entry, embedding_key
 from cellgauge.models.embedding import accept_embedding
+from cellgauge.results.profile import profile_is_current, write_profile
 from cellgauge.results.schema import Environment, Interval, Pair, Resources, Score
 from cellgauge.results.store import describe_replicates, encode_replicates, seal, write_result
 from cellgauge.runner.cost import measured
@@ -57,8 +61,21 @@ class Context:
 
 @explained("loading the dataset")
 def check_dataset(context: Context, dataset_id: str) -> int:
-    """Obtain and check a dataset; return its number of cells."""
-    return _dataset(context.cards.datasets[dataset_id], context.project.source).n_cells
+    """Obtain and check a dataset, write down what was counted in it, and return its number of cells."""
+    card = context.cards.datasets[dataset_id]
+    with measured() as meter:
+        dataset = _dataset(card, context)
+    if not profile_is_current(context.folder, card):
+        assert meter.cost is not None  # noqa: S101 (the block has ended)
+        sizes = [path.stat().st_size for path in fetch_files(card, _card_path(card, context), _store(context)).values()]
+        profile = count_dataset(
+            dataset,
+            file_bytes=sum(sizes) if sizes else None,
+            peak_memory_mb=meter.cost.peak_memory_mb,
+            memory_method=meter.cost.memory_method,
+        )
+        write_profile(context.folder, profile)
+    return dataset.n_cells
 
 
 @explained("embedding")
@@ -73,7 +90,7 @@ def embed(context: Context, dataset_id: str, model_id: str, seeds: tuple[int, ..
             cache = EmbeddingCache(context.cache)
             if not context.again and cache.read(key) is not None:
                 continue
-            loaded = _dataset(dataset, context.project.source)
+            loaded = _dataset(dataset, context)
             function = _model_function(model, card_path)
             shown = loaded.for_model(model.input.given)
             with measured() as meter:
@@ -95,7 +112,7 @@ def score(context: Context, pair: Pair) -> str:
             return "already done"
         started = dt.datetime.now(dt.UTC)
         embeddings, entries = _read_embeddings(context, model, dataset, task.protocol.seeds)
-        loaded = _dataset(dataset, context.project.source)
+        loaded = _dataset(dataset, context)
         assert task.implementation is not None  # noqa: S101 (the plan keeps planned tasks out)
         prepare: Prepare = load_function(task.implementation, context.project.source / task.path)
         with measured() as meter:
@@ -156,13 +173,21 @@ def write_empty(context: Context, pair: Pair, failure: StepError, started: dt.da
 
 
 @lru_cache(maxsize=1)
-def _loaded(card_json: str, source: Path) -> Dataset:
-    return load_dataset(DatasetCard.model_validate_json(card_json), source)
+def _loaded(card_json: str, source: Path, cache: Path) -> Dataset:
+    return load_dataset(DatasetCard.model_validate_json(card_json), source, FileStore(cache))
 
 
-def _dataset(card: DatasetCard, source: Path) -> Dataset:
+def _dataset(card: DatasetCard, context: Context) -> Dataset:
     """Load a dataset, or return the one this worker loaded last."""
-    return _loaded(card.model_dump_json(), source)
+    return _loaded(card.model_dump_json(), context.project.source, context.cache)
+
+
+def _store(context: Context) -> FileStore:
+    return FileStore(context.cache)
+
+
+def _card_path(card: DatasetCard, context: Context) -> Path:
+    return context.project.source / card.path
 
 
 def _model_function(model: ModelCard, card_path: Path) -> Callable[..., Any]:

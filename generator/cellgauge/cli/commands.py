@@ -1,49 +1,30 @@
-"""The command line: parse, call, print.
-
-Exit codes are a contract: 0 = done, 1 = problems found (listed), 2 = wrong usage. What a command needs
-is imported inside it, so that ``--help`` answers at once.
-"""
+"""The commands about cards, releases and the site."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from cellgauge.cli.data import check_data, data, fingerprint, transfers
+from cellgauge.cli.terminal import Group, fail, json_option, print_json
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 if TYPE_CHECKING:
+    from cellgauge.cards.problems import Problem
     from cellgauge.cards.project import Cards, Project
     from cellgauge.runner.plan import Filters
 
 RELEASE = r"[a-z0-9]+([.-][a-z0-9]+)*"
 
 
-class _Group(click.Group):
-    """Prints errors that a person can mend without a traceback, and ends with code 1."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        from cellgauge.cards.problems import UserError
-
-        try:
-            return super().invoke(ctx)
-        except UserError as error:
-            fail(str(error))
-
-
-def fail(message: str) -> NoReturn:
-    """Print an error and end with code 1."""
-    click.echo(message, err=True)
-    raise SystemExit(1)
-
-
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="cellgauge", message="%(prog)s %(version)s")
 @click.option(
     "--project",
@@ -76,27 +57,33 @@ def _filters(command: Command) -> Command:
     return command
 
 
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+main.add_command(data)
+main.add_command(fingerprint)
 
 
 @main.command()
-@_json_option
+@click.option("--data", "with_data", is_flag=True, help="Also load and check every dataset that is on this machine.")
+@json_option
 @click.pass_obj
-def validate(start: Path | None, /, as_json: bool) -> None:
+def validate(start: Path | None, /, with_data: bool, as_json: bool) -> None:
     """Check all cards: every problem as FILE:LINE: key: what is wrong."""
     from cellgauge.cards.problems import CardProblems
     from cellgauge.cards.project import FOLDERS, find_project, load_cards
 
     project = find_project(start)
-    problems = []
+    problems: list[Problem] = []
     counts: dict[str, int] = {}
+    checked: list[dict[str, Any]] = []
     try:
         cards = load_cards(project)
         counts = {kind: len(getattr(cards, kind)) for kind in FOLDERS}
+        if with_data:
+            checked, problems = check_data(project, cards, say=None if as_json else click.echo)
     except CardProblems as error:
         problems = error.problems
     if as_json:
-        _print_json({"cards": counts, "problems": [vars(problem) for problem in problems]})
+        found = {"cards": counts, "problems": [vars(problem) for problem in problems]}
+        print_json({**found, "data": checked} if with_data else found)
     elif problems:
         click.echo("\n".join(map(str, problems)), err=True)
         click.echo(f"{len(problems)} problem{'s' * (len(problems) != 1)}.", err=True)
@@ -112,7 +99,7 @@ def validate(start: Path | None, /, as_json: bool) -> None:
 @main.command()
 @_release_option(required=True)
 @_filters
-@_json_option
+@json_option
 @click.pass_obj
 def plan(start: Path | None, /, release: str, as_json: bool, **chosen: tuple[str, ...]) -> None:
     """Show the matrix: what will run, what is done, what never will and why."""
@@ -126,7 +113,7 @@ def plan(start: Path | None, /, release: str, as_json: bool, **chosen: tuple[str
         state, reason = state_of(project.release(release), pair) if pair.status == "to_run" else ("never", pair.reason)
         rows.append({**pair.model_dump(), "state": state, "reason": reason})
     if as_json:
-        _print_json({"release": release, "pairs": rows})
+        print_json({"release": release, "pairs": rows})
         return
     for row in rows:
         if row["state"] != "never":
@@ -151,7 +138,7 @@ def plan(start: Path | None, /, release: str, as_json: bool, **chosen: tuple[str
 @click.option("--scheduler", metavar="ADDRESS", help="Run on the workers of this Dask scheduler (tcp://HOST:PORT).")
 @click.option("--again", is_flag=True, help="Compute also what is done, embeddings included.")
 @click.option("--retry", multiple=True, metavar="STATUS", help="Try empties of this status again; may be repeated.")
-@_json_option
+@json_option
 @click.pass_obj
 def run(
     start: Path | None,
@@ -166,6 +153,7 @@ def run(
     **chosen: tuple[str, ...],
 ) -> None:
     """Evaluate what is missing. Resumes where it stopped; safe to kill."""
+    from cellgauge.results.profile import profile_is_current
     from cellgauge.results.schema import EXPLANATION
     from cellgauge.runner.plan import pairs_to_run, save_plan, select, state_of
 
@@ -179,11 +167,14 @@ def run(
     folder = project.release(release)
     made = save_plan(project, cards, release, filters, rehearsal=_is_rehearsal(release))
     pairs = pairs_to_run(folder, made, filters, again=again, retry=retry)
-    if not pairs:
+    named = dict.fromkeys(pair.dataset for pair in select(made, filters))
+    pinned = [cards.datasets[one] for one in named if cards.datasets[one].pinned]
+    to_count = [card.id for card in pinned if not profile_is_current(folder, card)]
+    if not pairs and not to_count:
         states = [state_of(folder, pair) for pair in select(made, filters) if pair.status == "to_run"]
         empty = Counter((reason or "").split(":")[0] for state, reason in states if state == "empty")
         if as_json:
-            _print_json({"release": release, "computed": {}, "without_scores": dict(empty)})
+            print_json({"release": release, "computed": {}, "without_scores": dict(empty)})
         elif not empty:
             click.echo(f"Nothing to do: release {release} is up to date.")
         if empty:
@@ -191,9 +182,10 @@ def run(
             fail(f"Nothing new to do. Ended without scores: {_counted(empty)} To try them again add: {retries}")
         return
     try:
-        from cellgauge.models.cache import cache_folder
+        from cellgauge.data.store import cache_folder
         from cellgauge.runner.dask_workers import DaskWorkers
         from cellgauge.runner.execute import execute
+        from cellgauge.runner.fetching import fetch_datasets
         from cellgauge.runner.progress import progress
         from cellgauge.runner.steps import Context
         from cellgauge.runner.workers import LocalWorkers, Workers
@@ -207,24 +199,42 @@ def run(
     if scheduler:
         workers = DaskWorkers(scheduler, [project.source, project.work, cache])
     else:
-        workers = LocalWorkers(min(jobs or os.cpu_count() or 1, len(pairs)), 60 * (time_limit or 60))
+        workers = LocalWorkers(min(jobs or os.cpu_count() or 1, len(pairs) or len(to_count)), 60 * (time_limit or 60))
     try:
+        with transfers(quiet=as_json) as show:
+            unobtained = fetch_datasets(context, dict.fromkeys([*(pair.dataset for pair in pairs), *to_count]), show)
+        for dataset, why in unobtained.items():
+            click.echo(f"{dataset}: {why}", err=True)
+        pairs = [pair for pair in pairs if pair.dataset not in unobtained]
+        to_count = [dataset for dataset in to_count if dataset not in unobtained]
         with progress(len(pairs), quiet=as_json) as report, workers:
-            ended = execute(context, pairs, workers, report)
+            ended = execute(context, pairs, workers, report, to_count=to_count)
     except KeyboardInterrupt:
         fail(f"Stopped. What had finished is kept; the same command{' without --again' * again} goes on.")
+    not_counted = ended.pop("dataset not counted", 0)
+    counted = len(to_count) - sum(not profile_is_current(folder, cards.datasets[one]) for one in to_count)
     if as_json:
-        _print_json({"release": release, "computed": dict(ended)})
+        print_json(
+            {"release": release, "computed": dict(ended), "datasets_counted": counted, "not_obtained": unobtained}
+        )
     else:
-        click.echo(f"Release {release}: {_counted(ended)}")
+        words = _counted(ended) if ended else "nothing to evaluate."
+        click.echo(f"Release {release}: {words}" + f" Datasets counted: {counted}." * bool(counted))
     bad = sum(count for status, count in ended.items() if status not in ("done", "already done"))
+    problems = []
     if bad:
-        fail(f"{bad} evaluation{'s' * (bad != 1)} gave no scores; see: cellgauge status --release {release}")
+        problems.append(f"{bad} evaluation{'s' * (bad != 1)} gave no scores; see: cellgauge status --release {release}")
+    if not_counted:
+        problems.append(f"{not_counted} dataset{'s' * (not_counted != 1)} could not be loaded.")
+    if unobtained:
+        problems.append(f"Could not be obtained, and not run: {', '.join(unobtained)}. The same command tries again.")
+    if problems:
+        fail("\n".join(problems))
 
 
 @main.command()
 @_release_option(required=True)
-@_json_option
+@json_option
 @click.pass_obj
 def status(start: Path | None, /, release: str, as_json: bool) -> None:
     """Count results by status, and say what is missing and why."""
@@ -233,7 +243,7 @@ def status(start: Path | None, /, release: str, as_json: bool) -> None:
 
     found = release_status(find_project(start), release)
     if as_json:
-        _print_json(found.as_dict())
+        print_json(found.as_dict())
         return
     for line in found.lines():
         click.echo(line)
@@ -306,7 +316,3 @@ def _is_rehearsal(release: str) -> bool:
 def _counted(counts: Counter[str], words: dict[str, str] | None = None) -> str:
     parts = [f"{count} {(words or {}).get(name, name.replace('_', ' '))}" for name, count in counts.most_common()]
     return ", ".join(parts) + "."
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,0 +1,379 @@
+"""The commands about datasets and the files they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cellgauge.cli.terminal import fail, json_option, print_json
+from cellgauge.report.numbers import percent, size_in_words
+
+if TYPE_CHECKING:
+    from cellgauge.cards.dataset import DatasetCard
+    from cellgauge.cards.problems import Problem
+    from cellgauge.cards.project import Cards, Project
+    from cellgauge.data.fetch import Progress, Report
+    from cellgauge.data.inventory import Holding
+    from cellgauge.data.store import FileStore
+
+_datasets = click.argument("ids", nargs=-1, metavar="[ID]...")
+
+
+@click.group()
+def data() -> None:
+    """Datasets: what is here, fetching it, checking it, and clearing up."""
+
+
+@data.command("list")
+@_datasets
+@json_option
+@click.pass_obj
+def list_datasets(start: Path | None, /, ids: tuple[str, ...], as_json: bool) -> None:
+    """Show what of each dataset is on this machine."""
+    held = _Opened(start, ids).held()
+    if as_json:
+        print_json([_as_dict(one) for one in held])
+        return
+    width = max(len(one.card.id) for one in held)
+    for one in held:
+        click.echo(f"{one.card.id:{width}}  {_state_in_words(one):24}  {one.card.name}")
+
+
+@data.command()
+@_datasets
+@json_option
+@click.pass_obj
+def fetch(start: Path | None, /, ids: tuple[str, ...], as_json: bool) -> None:
+    """Bring datasets onto this machine, make what recipes make, and check the content.
+
+    Without ids: every dataset whose card pins its bytes. $CELLGAUGE_MIRROR may name a folder in which
+    files are found by their digest before any network is asked.
+    """
+    from cellgauge.cards.problems import UserError
+
+    opened = _Opened(start, ids)
+    chosen = [card for card in opened.cards if ids or card.pinned]
+    rows, failed = [], 0
+    with transfers(quiet=as_json) as report:
+        for card in chosen:
+            row: dict[str, Any] = {"dataset": card.id}
+            try:
+                row |= opened.fetch(card, report)
+            except UserError as error:
+                failed += 1
+                row["problem"] = str(error)
+            rows.append(row)
+            if not as_json:
+                click.echo(_fetched_in_words(row), err="problem" in row)
+    skipped = len(opened.cards) - len(chosen)
+    if as_json:
+        print_json(rows)
+    elif skipped:
+        are = f"{skipped} datasets are" if skipped != 1 else "1 dataset is"
+        click.echo(f"{are} not pinned yet and left out; name one to try it.")
+    raise SystemExit(1 if failed else 0)
+
+
+@data.command()
+@_datasets
+@json_option
+@click.pass_obj
+def verify(start: Path | None, /, ids: tuple[str, ...], as_json: bool) -> None:
+    """Read every file that is here again, and compare it with the digest in its card."""
+    opened = _Opened(start, ids)
+    rows = []
+    for one in opened.held():
+        for name, problem in opened.damages(one).items():
+            rows.append({"dataset": one.card.id, "file": name, "problem": problem})
+            if not as_json:
+                click.echo(f"{one.card.id}: {name}: {problem or 'ok'}", err=problem is not None)
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        click.echo("No file is here yet; fetch with: cellgauge data fetch")
+    raise SystemExit(1 if any(row["problem"] for row in rows) else 0)
+
+
+@data.command()
+@click.argument("dataset", metavar="ID")
+@click.option("--files", is_flag=True, help="The original files instead of the dataset.")
+@click.pass_obj
+def where(start: Path | None, /, dataset: str, files: bool) -> None:
+    """Print where a dataset lies, as an .h5ad file."""
+    (one,) = _Opened(start, (dataset,)).held()
+    paths = list(one.files.values()) if files else [one.h5ad]
+    if files and not paths:
+        fail(f"{dataset} has no original files: {one.card.source.kind} {getattr(one.card.source, 'function', '')}")
+    if None in paths:
+        fail(f"{dataset} is not here; get it with: cellgauge data fetch {dataset}")
+    for path in paths:
+        click.echo(path)
+
+
+@data.command()
+@click.option("--all", "everything", is_flag=True, help="Also files that cards still ask for.")
+@click.option("--dry-run", is_flag=True, help="Say what would go.")
+@json_option
+@click.pass_obj
+def clean(start: Path | None, /, everything: bool, dry_run: bool, as_json: bool) -> None:
+    """Remove files that no card asks for, older versions of made datasets, and broken-off downloads."""
+    from cellgauge.data.inventory import built_files, unwanted
+
+    opened = _Opened(start, ())
+    store = opened.store
+    paths = [*store.blobs(), *built_files(store), *store.partials()] if everything else None
+    paths = unwanted(opened.cards, opened.project.source, store) if paths is None else paths
+    freed = sum(path.stat().st_size for path in paths)
+    if not dry_run:
+        for path in set(paths) - set(store.partials()):
+            path.unlink(missing_ok=True)
+        store.remove_partials()  # but for those that somebody is fetching just now
+    if as_json:
+        print_json({"removed": [] if dry_run else [str(path) for path in paths], "bytes": freed, "dry_run": dry_run})
+    else:
+        click.echo(f"{len(paths)} files, {size_in_words(freed)}, {'would be' if dry_run else 'were'} removed.")
+
+
+@click.command()
+@click.argument("path", metavar="DATA.h5ad", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="[default: DATA.fingerprints.npz, here].")
+@click.option("--matrix", metavar="X|raw|layers/NAME", help="[default: layers/counts, raw or X: the first there is].")
+@click.option("--genes", metavar="COLUMN", help="Column of var with the gene ids [default: the index].")
+@json_option
+def fingerprint(path: Path, out: Path | None, matrix: str | None, genes: str | None, as_json: bool) -> None:
+    """Write fingerprints of the cells in DATA.h5ad, without expression values.
+
+    Others can tell by them whether they have the same cells. What they disclose is said on the page
+    "Fingerprints" of the site.
+    """
+    try:
+        from cellgauge.data.fingerprint import fingerprint_h5ad
+    except ModuleNotFoundError as error:
+        fail(f"Reading datasets needs more than building a site (no {error.name}): pip install 'cellgauge[run]'")
+
+    made = fingerprint_h5ad(path, location=matrix, gene_column=genes)
+    out = out or Path(f"{path.stem}.fingerprints.npz")
+    made.save(out)
+    if as_json:
+        print_json({"out": str(out), **made.header.model_dump(mode="json")})
+        return
+    header = made.header
+    click.echo(f"{out}: {header.n_cells:,} cells, {header.n_genes:,} genes, {size_in_words(out.stat().st_size)}")
+    ways = ", ".join(f"{count:,} from {way}" for way, count in header.counts_from.items())
+    click.echo(f"Exact hashes: {percent(round(made.share_hashed, 4))} of the cells{f' ({ways})' if ways else ''}.")
+    if header.not_hashed:
+        click.echo(f"No exact hash: {header.not_hashed}")
+    click.echo("What the file discloses:")
+    for part, words in header.discloses.items():
+        click.echo(f"  {part}: {words}")
+
+
+def check_data(
+    project: Project, cards: Cards, say: Callable[[str], None] | None
+) -> tuple[list[dict[str, Any]], list[Problem]]:
+    """Load and check every dataset that is on this machine.
+
+    Returns
+    -------
+    What was found of each dataset, and the problems of all.
+    """
+    from cellgauge.cards.problems import Problem, UserError
+    from cellgauge.data.dataset import load_dataset
+    from cellgauge.data.inventory import holding
+    from cellgauge.data.obtain import InvalidDatasetError
+    from cellgauge.data.store import FileStore, cache_folder
+    from cellgauge.runner.cost import measured
+
+    store = FileStore(cache_folder())
+    rows, problems = [], []
+    absent = 0
+    for card in cards.datasets.values():
+        if not holding(card, project.source, store).loadable:
+            absent += 1
+            continue
+        row: dict[str, Any] = {"dataset": card.id}
+        found: list[str] = []
+        with measured() as meter:
+            try:
+                row["cells"] = load_dataset(card, project.source, store).n_cells
+            except InvalidDatasetError as error:
+                found = error.problems
+            except UserError as error:
+                found = [str(error)]
+        cost = meter.cost
+        peak = cost.peak_memory_mb if cost else None
+        budget = card.feasibility.memory_gb if card.feasibility else None
+        if peak is not None and budget is not None and peak / 1000 > budget:
+            found.append(f"feasibility: loading needed {peak:,.0f} MiB, the card allows {budget:g} GB")
+        row |= {"peak_memory_mb": peak, "problems": found}
+        rows.append(row)
+        problems += [Problem(card.path, 1, card.id, one) for one in found]
+        if say is not None:
+            memory = f", peak memory {peak:,.0f} MiB" if peak is not None else ""
+            n_cells = f"{row['cells']:,} cells, " if "cells" in row else ""
+            say(f"{card.id}: {n_cells}{len(found) or 'no'} problem{'s' * (len(found) != 1)}{memory}")
+    if say is not None:
+        are = f"{absent} datasets are" if absent != 1 else "1 dataset is"
+        say(f"{are} not on this machine and not checked.")
+    return rows, problems
+
+
+class _Opened:
+    """The project's datasets that a command is about."""
+
+    def __init__(self, start: Path | None, ids: tuple[str, ...]) -> None:
+        from cellgauge.cards.project import find_project, load_cards
+        from cellgauge.data.store import FileStore, cache_folder
+
+        self.project: Project = find_project(start)
+        cards = load_cards(self.project)
+        members = {family.id: [card.id for card in family.members] for family in cards.families.values()}
+        named = [one for each in ids for one in members.get(each, [each])]
+        self.cards: list[DatasetCard] = [cards.datasets[one] for one in cards.select("datasets", named)]
+        self.store: FileStore = FileStore(cache_folder())
+
+    def held(self) -> list[Holding]:
+        from cellgauge.data.inventory import holding
+
+        return [holding(card, self.project.source, self.store) for card in self.cards]
+
+    def fetch(self, card: DatasetCard, report: Report) -> dict[str, Any]:
+        """Fetch, make and check one dataset; return what was found."""
+        from cellgauge.cards.problems import UserError
+
+        try:
+            from cellgauge.data.dataset import load_dataset
+            from cellgauge.data.obtain import InvalidDatasetError, fetch_files
+            from cellgauge.data.store import digest_of_file
+        except ModuleNotFoundError as error:
+            fail(f"Reading datasets needs more than building a site (no {error.name}): pip install 'cellgauge[run]'")
+
+        paths = fetch_files(card, self.project.source / card.path, self.store, report)
+        try:
+            dataset = load_dataset(card, self.project.source, self.store)
+        except InvalidDatasetError as error:
+            unpinned = [name for name in paths if card.files[name].sha256 is None]
+            if unpinned:
+                found = [
+                    f"{name}: {digest_of_file(paths[name])}, {paths[name].stat().st_size} bytes" for name in unpinned
+                ]
+                raise UserError(f"{error}. What was fetched and is not pinned: {'; '.join(found)}") from None
+            raise
+        return {
+            "cells": dataset.n_cells,
+            "features": len(dataset.feature_ids),
+            "content": dataset.digest,
+            "bytes": sum(path.stat().st_size for path in paths.values()),
+        }
+
+    def damages(self, one: Holding) -> dict[str, str | None]:
+        """Return for each file that is here what is wrong with it, or ``None``."""
+        from cellgauge.cards.problems import UserError
+        from cellgauge.data.contents import open_h5ad
+        from cellgauge.data.dataset import check
+        from cellgauge.data.store import digest_of_file
+
+        found: dict[str, str | None] = {}
+        for name, path in one.files.items():
+            expected = one.card.files[name].sha256
+            if path is not None and expected is not None:
+                actual = digest_of_file(path)
+                found[name] = None if actual == expected else f"expected {expected}, found {actual} at {path}"
+        if one.built is not None:
+            try:
+                problems = check(one.card, open_h5ad(one.built, one.card.matrix))[1]
+            except UserError as error:
+                problems = [str(error)]
+            found["made dataset"] = "; ".join(problems) or None
+        return found
+
+
+@contextmanager
+def transfers(*, quiet: bool = False) -> Iterator[Report]:
+    """Yield a function that shows how far downloads are: a bar on a terminal, lines when piped."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bars
+
+    console = Console(quiet=quiet, stderr=True)
+    if not console.is_terminal:
+        yield _Lines(console.print)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Bars(*columns, console=console, transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(progress: Progress) -> None:
+            if progress.stage == "done":
+                if progress.place in tasks:
+                    bars.remove_task(tasks.pop(progress.place))
+                return
+            if progress.place not in tasks:
+                tasks[progress.place] = bars.add_task("", total=progress.total)
+            name = progress.place.rpartition("/")[2]
+            words = f"{progress.stage} {name}" + (f" ({progress.note})" if progress.note else "")
+            bars.update(tasks[progress.place], completed=progress.done, total=progress.total, description=words)
+
+        yield show
+
+
+class _Lines:
+    """Says in a line what begins; says nothing of a file that is simply there."""
+
+    def __init__(self, say: Callable[..., None]) -> None:
+        self.say = say
+        self.said: set[tuple[str, str, str]] = set()
+
+    def __call__(self, progress: Progress) -> None:
+        key = (progress.place, progress.stage, progress.note)
+        if progress.stage == "done" or key in self.said:
+            return
+        self.said.add(key)
+        amount = f" ({size_in_words(progress.total)})" if progress.total is not None else ""
+        note = f": {progress.note}" if progress.note else ""
+        self.say(f"{progress.stage} {progress.place}{amount}{note}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _state_in_words(one: Holding) -> str:
+    if one.state != "to fetch":
+        return one.state
+    wanted = one.wanted_bytes
+    return "to fetch" + (f", {size_in_words(wanted)}" if wanted is not None else "")
+
+
+def _as_dict(one: Holding) -> dict[str, Any]:
+    return {
+        "dataset": one.card.id,
+        "name": one.card.name,
+        "study": one.card.study,
+        "evidence": one.card.evidence,
+        "state": one.state,
+        "bytes_to_fetch": one.wanted_bytes,
+        "h5ad": str(one.h5ad) if one.h5ad else None,
+        "files": {
+            name: {
+                "place": file.place,
+                "sha256": file.sha256,
+                "size": file.size,
+                "path": str(one.files[name]) if one.files[name] else None,
+            }
+            for name, file in one.card.files.items()
+        },
+    }
+
+
+def _fetched_in_words(row: dict[str, Any]) -> str:
+    if "problem" in row:
+        return f"{row['dataset']}: {row['problem']}"
+    made_of = f" from {size_in_words(row['bytes'])}" if row["bytes"] else ""
+    return f"{row['dataset']}: {row['cells']:,} cells × {row['features']:,} features{made_of}, content as pinned"

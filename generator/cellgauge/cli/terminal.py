@@ -1,0 +1,35 @@
+"""What all commands share: how they fail, and how they print JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+import click
+
+
+class Group(click.Group):
+    """Prints errors that a person can mend without a traceback, and ends with code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was asked for."""
+        from cellgauge.cards.problems import UserError
+
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            fail(str(error))
+
+
+def fail(message: str) -> NoReturn:
+    """Print an error and end with code 1."""
+    click.echo(message, err=True)
+    raise SystemExit(1)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
