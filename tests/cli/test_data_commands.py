@@ -145,6 +145,17 @@ def test_a_dataset_is_fetched_once_and_then_found(served: Served, cellgauge: Com
     assert Quiet.asked == ["/cells.h5ad"]
 
 
+def test_a_family_in_one_state_is_one_line(served: Served, cellgauge: Command) -> None:
+    card = served.card("atlas", sha256=None, content=None)
+    text = card.read_text().replace("name: atlas", 'name: "Atlas {tissue}"')
+    members = "members: [{id: lung, tissue: Lung}, {id: skin, tissue: Skin}]"
+    card.write_text(text.replace("version: 1", f"version: 1\nfamily: {{name: Atlas, summary: All of it.}}\n{members}"))
+    listed = [line.split() for line in cellgauge("data", "list", folder=served.folder).stdout.splitlines()]
+    assert listed == [["atlas-*", "not", "pinned", "Atlas:", "2", "datasets"]]
+    named = cellgauge("data", "list", "atlas", folder=served.folder).stdout.splitlines()
+    assert [line.split()[0] for line in named] == ["atlas-lung", "atlas-skin"]
+
+
 def test_where_names_a_file_that_can_be_opened(served: Served, cellgauge: Command) -> None:
     served.card()
     missing = cellgauge("data", "where", "served", folder=served.folder)

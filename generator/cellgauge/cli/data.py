@@ -14,6 +14,7 @@ from cellgauge.report.numbers import percent, size_in_words
 
 if TYPE_CHECKING:
     from cellgauge.cards.dataset import DatasetCard
+    from cellgauge.cards.family import Family
     from cellgauge.cards.problems import Problem
     from cellgauge.cards.project import Cards, Project
     from cellgauge.data.fetch import Progress, Report
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _datasets = click.argument("ids", nargs=-1, metavar="[ID]...")
 
 
-@click.group()
+@click.group(short_help="What datasets are here; fetch, verify and clear them up.")
 def data() -> None:
     """Datasets: what is here, fetching it, checking it, and clearing up."""
 
@@ -33,17 +34,28 @@ def data() -> None:
 @json_option
 @click.pass_obj
 def list_datasets(start: Path | None, /, ids: tuple[str, ...], as_json: bool) -> None:
-    """Show what of each dataset is on this machine."""
-    held = _Opened(start, ids).held()
+    """Show what of each dataset is on this machine.
+
+    A family of datasets that are all in the same state is one line; name it to see them all.
+    """
+    opened = _Opened(start, ids)
+    held = opened.held()
     if as_json:
         print_json([_as_dict(one) for one in held])
         return
-    width = max(len(one.card.id) for one in held)
-    for one in held:
-        click.echo(f"{one.card.id:{width}}  {_state_in_words(one):24}  {one.card.name}")
+    states = {one.card.id: _state_in_words(one) for one in held}
+    lines = {one.card.id: (one.card.id, states[one.card.id], one.card.name) for one in held}
+    for family in opened.families if not ids else ():
+        members = [card.id for card in family.members]
+        if len(alike := {states[member] for member in members}) == 1:
+            lines = {name: line for name, line in lines.items() if name not in members}
+            lines[family.id] = (f"{family.id}-*", alike.pop(), f"{family.name}: {len(members)} datasets")
+    width = max(len(name) for name, _, _ in lines.values())
+    for name, state, words in (lines[one] for one in sorted(lines)):
+        click.echo(f"{name:{width}}  {state:20}  {words}")
 
 
-@data.command()
+@data.command(short_help="Bring datasets onto this machine and check them.")
 @_datasets
 @json_option
 @click.pass_obj
@@ -78,7 +90,7 @@ def fetch(start: Path | None, /, ids: tuple[str, ...], as_json: bool) -> None:
     raise SystemExit(1 if failed else 0)
 
 
-@data.command()
+@data.command(short_help="Read every file again and compare digests.")
 @_datasets
 @json_option
 @click.pass_obj
@@ -114,7 +126,7 @@ def where(start: Path | None, /, dataset: str, files: bool) -> None:
         click.echo(path)
 
 
-@data.command()
+@data.command(short_help="Remove files that no card asks for.")
 @click.option("--all", "everything", is_flag=True, help="Also files that cards still ask for.")
 @click.option("--dry-run", is_flag=True, help="Say what would go.")
 @json_option
@@ -231,7 +243,8 @@ class _Opened:
 
         self.project: Project = find_project(start)
         cards = load_cards(self.project)
-        members = {family.id: [card.id for card in family.members] for family in cards.families.values()}
+        self.families: list[Family] = list(cards.families.values())
+        members = {family.id: [card.id for card in family.members] for family in self.families}
         named = [one for each in ids for one in members.get(each, [each])]
         self.cards: list[DatasetCard] = [cards.datasets[one] for one in cards.select("datasets", named)]
         self.store: FileStore = FileStore(cache_folder())
