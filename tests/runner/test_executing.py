@@ -13,7 +13,7 @@ from cellgauge.results.schema import Result
 from cellgauge.results.store import read_replicates, read_result, result_path
 from cellgauge.runner.execute import execute
 from cellgauge.runner.failures import StepError
-from cellgauge.runner.plan import Filters, make_plan, pairs_to_run, save_plan, state_of
+from cellgauge.runner.plan import Filters, make_plan, pairs_to_run, save_plan, stored_for
 from cellgauge.runner.steps import Context, write_empty
 
 FAST = ["embedding"]
@@ -166,7 +166,7 @@ def test_a_damaged_result_is_computed_again(tiny, in_process, damage: str) -> No
         path.write_bytes(path.with_name("raises.json").read_bytes())
     assert run(tiny, in_process, ["good"]) == {"done": 1}
     pair = make_plan(tiny.project, tiny.cards(), "r", Filters(["good"], ["tiny"], FAST)).pairs[0]
-    assert state_of(tiny.project.release("r"), pair) == ("done", None)
+    assert stored_for(tiny.project.release("r"), pair).state == "done"
 
 
 def test_removing_a_model_changes_no_other_score(tiny, in_process) -> None:

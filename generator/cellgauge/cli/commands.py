@@ -103,14 +103,15 @@ def validate(start: Path | None, /, with_data: bool, as_json: bool) -> None:
 @click.pass_obj
 def plan(start: Path | None, /, release: str, as_json: bool, **chosen: tuple[str, ...]) -> None:
     """Show the matrix: what will run, what is done, what never will and why."""
-    from cellgauge.runner.plan import make_plan, select, state_of
+    from cellgauge.runner.plan import make_plan, select, stored_for
     from cellgauge.runner.status import pair_name
 
     project, cards, filters = _open(start, release, **chosen)
     pairs = select(make_plan(project, cards, release, filters), filters)
     rows = []
     for pair in pairs:
-        state, reason = state_of(project.release(release), pair) if pair.status == "to_run" else ("never", pair.reason)
+        stored = stored_for(project.release(release), pair) if pair.status == "to_run" else None
+        state, reason = (stored.state, stored.why) if stored else ("never", pair.reason)
         rows.append({**pair.model_dump(), "state": state, "reason": reason})
     if as_json:
         print_json({"release": release, "pairs": rows})
@@ -155,7 +156,7 @@ def run(
     """Evaluate what is missing. Resumes where it stopped; safe to kill."""
     from cellgauge.results.profile import profile_is_current
     from cellgauge.results.schema import EXPLANATION
-    from cellgauge.runner.plan import pairs_to_run, save_plan, select, state_of
+    from cellgauge.runner.plan import pairs_to_run, save_plan, select, stored_for
 
     for status in retry:
         if status not in EXPLANATION or status == "done":
@@ -171,8 +172,10 @@ def run(
     pinned = [cards.datasets[one] for one in named if cards.datasets[one].pinned]
     to_count = [card.id for card in pinned if not profile_is_current(folder, card)]
     if not pairs and not to_count:
-        states = [state_of(folder, pair) for pair in select(made, filters) if pair.status == "to_run"]
-        empty = Counter((reason or "").split(":")[0] for state, reason in states if state == "empty")
+        stored = [stored_for(folder, pair) for pair in select(made, filters) if pair.status == "to_run"]
+        empty: Counter[str] = Counter(
+            one.result.status for one in stored if one.result is not None and one.state == "empty"
+        )
         if as_json:
             print_json({"release": release, "computed": {}, "without_scores": dict(empty)})
         elif not empty:

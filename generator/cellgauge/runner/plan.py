@@ -17,7 +17,7 @@ from cellgauge.cards.model import ModelCard, PlannedModel
 from cellgauge.cards.problems import UserError
 from cellgauge.cards.project import Cards, Project
 from cellgauge.cards.task import TaskCard
-from cellgauge.results.schema import Empty, Pair, Plan, Release
+from cellgauge.results.schema import Empty, Pair, Plan, Release, Result
 from cellgauge.results.store import (
     BrokenResult,
     read_plan,
@@ -169,23 +169,41 @@ def decide(task: TaskCard, dataset: DatasetCard, model: ModelCard) -> tuple[Empt
     return None
 
 
-def state_of(folder: Path, pair: Pair) -> tuple[State, str | None]:
-    """Return what the store holds for a pair, and the reason of an empty or of an unreadable file."""
+@dataclass(frozen=True)
+class Stored:
+    """What the store holds for a planned pair."""
+
+    state: State
+    result: Result | None = None
+    """The result, where it is that of the pair as it is planned now: with scores, or an empty."""
+    fault: str | None = None
+    """Why what is there cannot be used."""
+
+    @property
+    def why(self) -> str | None:
+        """Why there are no scores; None when there are, or when nothing is known."""
+        if self.result is None or self.state == "done":
+            return self.fault
+        return f"{self.result.status}: {self.result.reason}"
+
+
+def stored_for(folder: Path, pair: Pair) -> Stored:
+    """Return what the store holds for a pair."""
     path = result_path(folder, pair.task, pair.dataset, pair.model)
     if not path.is_file():
-        return "missing", None
+        return Stored("missing")
     try:
         result = read_result(path)
     except BrokenResult as error:
-        return "broken", str(error)
+        return Stored("broken", fault=str(error))
     if result.key != pair.key:
-        return "outdated", "a card or the data changed since"
-    if result.status == "done":
-        replicates = path.with_name(result.replicates.file) if result.replicates else None
-        if replicates is None or not replicates.is_file():
-            return "broken", f"{replicates}: is missing"
-        return "done", None
-    return "empty", f"{result.status}: {result.reason}"
+        return Stored("outdated", fault="a card or the data changed since")
+    if result.status != "done":
+        return Stored("empty", result)
+    replicates = path.with_name(result.replicates.file) if result.replicates else None
+    if replicates is None or not replicates.is_file():
+        return Stored("broken", fault=f"{replicates}: is missing")
+    return Stored("done", result)
 
 
 def select(plan: Plan, filters: Filters) -> list[Pair]:
@@ -229,9 +247,9 @@ def pairs_to_run(
     for pair in select(plan, filters):
         if pair.status != "to_run":
             continue
-        state, reason = state_of(folder, pair)
-        retried = state == "empty" and (reason or "").split(":")[0] in retry
-        if again or retried or state in ("missing", "outdated", "broken"):
+        stored = stored_for(folder, pair)
+        retried = stored.state == "empty" and stored.result is not None and stored.result.status in retry
+        if again or retried or stored.state in ("missing", "outdated", "broken"):
             chosen.append(pair)
     return chosen
 

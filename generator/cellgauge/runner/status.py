@@ -9,8 +9,8 @@ from typing import Any
 
 from cellgauge.cards.project import Project
 from cellgauge.results.schema import EXPLANATION
-from cellgauge.results.store import read_plan, read_result, result_path
-from cellgauge.runner.plan import state_of
+from cellgauge.results.store import read_plan
+from cellgauge.runner.plan import stored_for
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,15 @@ def release_status(project: Project, release: str) -> ReleaseStatus:
         found: str = pair.status
         reason = pair.reason
         if pair.status == "to_run":
-            state, state_reason = state_of(folder, pair)
-            if state in ("done", "empty"):
-                result = read_result(result_path(folder, pair.task, pair.dataset, pair.model))
-                found, reason = result.status, result.reason
-                if result.resources is not None:
-                    evaluation_s += result.resources.evaluation_wall_s or 0
-                    embeddings[pair.dataset, pair.model] = result.resources.embedding_wall_s or 0
+            stored = stored_for(folder, pair)
+            if stored.result is None:
+                found, reason = "not_run", stored.why or "waits to be run"
             else:
-                found, reason = "not_run", state_reason or "waits to be run"
+                found, reason = stored.result.status, stored.result.reason
+                cost = stored.result.resources
+                if cost is not None:
+                    evaluation_s += cost.evaluation_wall_s or 0
+                    embeddings[pair.dataset, pair.model] = cost.embedding_wall_s or 0
         counts[found] += 1
         if found != "done":
             row = {"task": pair.task, "dataset": pair.dataset, "model": pair.model}

@@ -36,7 +36,7 @@ from cellgauge.results.store import describe_replicates, encode_replicates, seal
 from cellgauge.runner.cost import measured
 from cellgauge.runner.environment import environment
 from cellgauge.runner.failures import StepError, explained, without_local_paths
-from cellgauge.runner.plan import lock, state_of
+from cellgauge.runner.plan import lock, stored_for
 from cellgauge.runner.record import common_fields
 from cellgauge.stats.resampling import percentile_interval
 from cellgauge.tasks.contract import Prepare
@@ -108,7 +108,7 @@ def score(context: Context, pair: Pair) -> str:
     task, dataset = context.cards.tasks[pair.task], context.cards.datasets[pair.dataset]
     model = context.cards.models[pair.model]
     with _result_lock(context, pair):
-        if not context.again and state_of(context.folder, pair)[0] == "done":
+        if not context.again and stored_for(context.folder, pair).state == "done":
             return "already done"
         started = dt.datetime.now(dt.UTC)
         embeddings, entries = _read_embeddings(context, model, dataset, task.protocol.seeds)
@@ -151,7 +151,7 @@ def write_empty(context: Context, pair: Pair, failure: StepError, started: dt.da
         Whether the dataset was found to be what its card says.
     """
     with _result_lock(context, pair):
-        if not context.again and state_of(context.folder, pair)[0] == "done":
+        if not context.again and stored_for(context.folder, pair).state == "done":
             return "already done"
         result = seal(
             {
