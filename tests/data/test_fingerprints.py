@@ -459,3 +459,10 @@ def test_any_damage_is_noticed_or_harmless(tmp_path_factory: pytest.TempPathFact
     except UserError:
         return
     assert read.to_bytes() == take(counts(1)).to_bytes()
+
+
+def test_bug_counts_with_one_value_below_zero_were_taken_for_scaled_data() -> None:
+    counts = np.random.default_rng(0).poisson(0.5, (50, 40)).astype(np.float32)
+    counts[3, 4] = -1
+    with pytest.raises(UserError, match=r"values below zero \(down to -1\) among 6\d% zeros, which scaled data do not"):
+        fingerprint(counts, [f"g{i}" for i in range(40)])

@@ -36,10 +36,15 @@ class CardProblems(UserError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+_NAMED = 15
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``'; did you mean "x"?'`` for the nearest known word, or what is known when nothing is near."""
     names = sorted(known)
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if near:
         return f'; did you mean "{near[0]}"?'
+    if len(names) > _NAMED:
+        names = [*names[:_NAMED], f"and {len(names) - _NAMED} more"]
     return f"; known: {', '.join(names)}" if names else "; none is known"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,6 +79,9 @@ def fetch(start: Path | None, /, ids: tuple[str, ...], as_json: bool) -> None:
             except UserError as error:
                 failed += 1
                 row["problem"] = str(error)
+            except Exception as error:  # a recipe may raise anything, and the other datasets are still wanted
+                failed += 1
+                row["problem"] = unexpected(error)
             rows.append(row)
             if not as_json:
                 click.echo(_fetched_in_words(row), err="problem" in row)
@@ -116,12 +120,14 @@ def verify(start: Path | None, /, ids: tuple[str, ...], as_json: bool) -> None:
 @click.pass_obj
 def where(start: Path | None, /, dataset: str, files: bool) -> None:
     """Print where a dataset lies, as an .h5ad file."""
-    (one,) = _Opened(start, (dataset,)).held()
-    paths = list(one.files.values()) if files else [one.h5ad]
+    held = _Opened(start, (dataset,)).held()
+    paths = [path for one in held for path in (one.files.values() if files else [one.h5ad])]
     if files and not paths:
-        fail(f"{dataset} has no original files: {one.card.source.kind} {getattr(one.card.source, 'function', '')}")
-    if None in paths:
-        fail(f"{dataset} is not here; get it with: cellgauge data fetch {dataset}")
+        fail(f"{dataset} has no original files: it is made by a function.")
+    absent = [one.card.id for one in held if None in one.files.values() or not (files or one.h5ad)]
+    if absent:
+        are = "is" if len(absent) == 1 else "are"
+        fail(f"{', '.join(absent)} {are} not here; get it with: cellgauge data fetch {dataset}")
     for path in paths:
         click.echo(path)
 
@@ -169,6 +175,8 @@ def fingerprint(path: Path, out: Path | None, matrix: str | None, genes: str | N
 
     made = fingerprint_h5ad(path, location=matrix, gene_column=genes)
     out = out or Path(f"{path.stem}.fingerprints.npz")
+    if not out.absolute().parent.is_dir():
+        fail(f"{out}: there is no folder {out.absolute().parent}")
     made.save(out)
     if as_json:
         print_json({"out": str(out), **made.header.model_dump(mode="json")})
@@ -204,7 +212,8 @@ def check_data(
     rows, problems = [], []
     absent = 0
     for card in cards.datasets.values():
-        if not holding(card, project.source, store).loadable:
+        beside = any(file.path for file in card.files.values())
+        if not beside and not holding(card, project.source, store).loadable:
             absent += 1
             continue
         row: dict[str, Any] = {"dataset": card.id}
@@ -216,6 +225,8 @@ def check_data(
                 found = error.problems
             except UserError as error:
                 found = [str(error)]
+            except Exception as error:  # a recipe may raise anything
+                found = [unexpected(error)]
         cost = meter.cost
         peak = cost.peak_memory_mb if cost else None
         budget = card.feasibility.memory_gb if card.feasibility else None
@@ -248,6 +259,8 @@ class _Opened:
         named = [one for each in ids for one in members.get(each, [each])]
         self.cards: list[DatasetCard] = [cards.datasets[one] for one in cards.select("datasets", named)]
         self.store: FileStore = FileStore(cache_folder())
+        if self.store.folder.exists() and not self.store.folder.is_dir():
+            fail(f"{self.store.folder}: expected a folder, found a file. Set CELLGAUGE_CACHE to another place.")
 
     def held(self) -> list[Holding]:
         from cellgauge.data.inventory import holding
@@ -256,31 +269,33 @@ class _Opened:
 
     def fetch(self, card: DatasetCard, report: Report) -> dict[str, Any]:
         """Fetch, make and check one dataset; return what was found."""
-        from cellgauge.cards.problems import UserError
-
         try:
-            from cellgauge.data.dataset import load_dataset
-            from cellgauge.data.obtain import InvalidDatasetError, fetch_files
+            from cellgauge.data.dataset import NO_DIGEST, check, load_dataset
+            from cellgauge.data.obtain import InvalidDatasetError, fetch_files, obtain
             from cellgauge.data.store import digest_of_file
         except ModuleNotFoundError as error:
             fail(f"Reading datasets needs more than building a site (no {error.name}): pip install 'cellgauge[run]'")
 
-        paths = fetch_files(card, self.project.source / card.path, self.store, report)
-        try:
+        card_path = self.project.source / card.path
+        paths = fetch_files(card, card_path, self.store, report)
+        pins: dict[str, str | int] = {}
+        if card.pinned:
             dataset = load_dataset(card, self.project.source, self.store)
-        except InvalidDatasetError as error:
-            unpinned = [name for name in paths if card.files[name].sha256 is None]
-            if unpinned:
-                found = [
-                    f"{name}: {digest_of_file(paths[name])}, {paths[name].stat().st_size} bytes" for name in unpinned
-                ]
-                raise UserError(f"{error}. What was fetched and is not pinned: {'; '.join(found)}") from None
-            raise
+        else:
+            opened, problems = check(card, obtain(card, card_path, self.store).contents)
+            if opened is None or len(problems) > 1 or not problems[0].startswith(NO_DIGEST):
+                raise InvalidDatasetError(card.id, problems)
+            dataset = opened
+            for name, path in paths.items():
+                where = "source" if card.source.kind == "file" else f"source.files.{name}"
+                pins |= {f"{where}.sha256": digest_of_file(path), f"{where}.size": path.stat().st_size}
+            pins["digest_of_content"] = dataset.digest
         return {
             "cells": dataset.n_cells,
             "features": len(dataset.feature_ids),
             "content": dataset.digest,
             "bytes": sum(path.stat().st_size for path in paths.values()),
+            "to_pin": pins,
         }
 
     def damages(self, one: Holding) -> dict[str, str | None]:
@@ -295,7 +310,8 @@ class _Opened:
             expected = one.card.files[name].sha256
             if path is not None and expected is not None:
                 actual = digest_of_file(path)
-                found[name] = None if actual == expected else f"expected {expected}, found {actual} at {path}"
+                damaged = f"expected {expected}, found {actual} at {path}; delete that file and fetch again"
+                found[name] = None if actual == expected else damaged
         if one.built is not None:
             try:
                 problems = check(one.card, open_h5ad(one.built, one.card.matrix))[1]
@@ -349,12 +365,18 @@ class _Lines:
 
     def __call__(self, progress: Progress) -> None:
         key = (progress.place, progress.stage, progress.note)
-        if progress.stage == "done" or key in self.said:
+        if progress.stage in ("done", "searching") or key in self.said:
             return
         self.said.add(key)
         amount = f" ({size_in_words(progress.total)})" if progress.total is not None else ""
         note = f": {progress.note}" if progress.note else ""
         self.say(f"{progress.stage} {progress.place}{amount}{note}", markup=False, highlight=False, soft_wrap=True)
+
+
+def unexpected(error: Exception) -> str:
+    """Say what went wrong in somebody's code, and where."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(last.filename).name}:{last.lineno}: {type(error).__name__}: {error}"
 
 
 def _state_in_words(one: Holding) -> str:
@@ -389,4 +411,8 @@ def _fetched_in_words(row: dict[str, Any]) -> str:
     if "problem" in row:
         return f"{row['dataset']}: {row['problem']}"
     made_of = f" from {size_in_words(row['bytes'])}" if row["bytes"] else ""
-    return f"{row['dataset']}: {row['cells']:,} cells × {row['features']:,} features{made_of}, content as pinned"
+    said = f"{row['dataset']}: {row['cells']:,} cells × {row['features']:,} features{made_of}"
+    if not row["to_pin"]:
+        return f"{said}, content as pinned"
+    lines = [f"  {key}: {value}" for key, value in row["to_pin"].items()]
+    return "\n".join([f"{said}, not pinned yet. If these are the cells you mean, write into the card:", *lines])

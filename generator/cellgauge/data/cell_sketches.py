@@ -22,6 +22,8 @@ Progress = Callable[[int, int], None]
 _VALUES_AT_ONCE, _ROWS_AT_ONCE = 2**24, 4096
 _ENSEMBL = re.compile(r"(ENS[A-Z]*G\d{11})(\.\d+)?")
 _MIN_SHARE_AT_MINIMUM = 0.05
+_MAX_SHARE_OF_ZEROS = 0.2
+"""Scaling gene by gene leaves hardly any zeros but in genes that do not vary."""
 
 
 def gene_hashes(gene_ids: Iterable[str]) -> Hashes:
@@ -162,12 +164,19 @@ def _minima(rows: Rows) -> NDArray[np.float64]:
     n_cells, n_genes = rows.matrix.shape
     minima, maxima = np.full(n_genes, np.inf), np.full(n_genes, -np.inf)
     at_minimum = np.zeros(n_genes, dtype=np.int64)
+    n_zeros = 0
     for part in rows:
         values = part.toarray()
+        n_zeros += int(np.count_nonzero(values == 0))
         lowest = values.min(axis=0)
         at_minimum[lowest < minima] = 0
         minima, maxima = np.minimum(minima, lowest), np.maximum(maxima, values.max(axis=0))
         at_minimum += np.count_nonzero(values == minima, axis=0)
+    if n_zeros > _MAX_SHARE_OF_ZEROS * n_cells * n_genes:
+        raise UserError(
+            f"{rows.source}: expected counts, or values made from them; found values below zero (down to "
+            f"{minima.min():g}) among {n_zeros / (n_cells * n_genes):.0%} zeros, which scaled data do not have"
+        )
     varies = maxima > minima
     share = np.where(at_minimum > 1, at_minimum, 0)[varies].sum() / max(1, n_cells * varies.sum())
     if share < _MIN_SHARE_AT_MINIMUM:

@@ -55,16 +55,16 @@ def check_structure(card: DatasetCard, contents: Contents) -> list[str]:
 
 def check_values(card: DatasetCard, content: Content) -> list[str]:
     """Return what is wrong with the numbers: not finite, negative, or no counts."""
-    values = card.matrix.values
+    values, problems = card.matrix.values, []
     if content.n_not_finite:
-        return [f"{content.n_not_finite} values of the matrix are NaN or infinite"]
+        problems.append(f"{content.n_not_finite} values of the matrix are NaN or infinite")
     if values in ("counts", "log-normalised") and content.minimum < 0:
-        return [f"the card says {values}, but the matrix holds {content.minimum:g}"]
+        problems.append(f"the card says {values}, but the matrix holds {content.minimum:g}")
     if values == "counts" and not content.whole_numbers:
-        return ["the card says counts, but the matrix holds values that are not whole numbers"]
-    if values == "log-normalised" and content.whole_numbers and content.n_stored:
-        return ["the card says log-normalised, but the matrix holds whole numbers only, as counts do"]
-    return []
+        problems.append("the card says counts, but the matrix holds values that are not whole numbers")
+    if values == "log-normalised" and content.whole_numbers and content.n_stored > content.n_not_finite:
+        problems.append("the card says log-normalised, but the matrix holds whole numbers only, as counts do")
+    return problems
 
 
 def check_columns(card: DatasetCard, columns: Columns, n_cells: int) -> list[str]:

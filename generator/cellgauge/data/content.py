@@ -30,7 +30,9 @@ class Content:
     """How many values are not zero."""
     n_not_finite: int
     minimum: float
+    """Of the finite values."""
     whole_numbers: bool
+    """Whether all finite values are."""
     totals: NDArray[np.float64]
     """(n_cells,) the sum of each cell's values."""
     detected: NDArray[np.int64]
@@ -97,11 +99,10 @@ def read_content(
         state.update(rows.indices.astype("<i8").tobytes())
         state.update(rows.data.astype("<f4").tobytes())
         n_stored += rows.nnz
-        bad = int(np.count_nonzero(~np.isfinite(rows.data)))
-        n_not_finite += bad
-        if rows.nnz and not bad:
-            minimum = min(minimum, float(rows.data.min()))
-            whole = whole and bool(np.all(rows.data == np.rint(rows.data)))
+        finite = rows.data[np.isfinite(rows.data)]
+        n_not_finite += rows.nnz - len(finite)
+        minimum = min(minimum, float(finite.min(initial=0.0)))
+        whole = whole and bool(np.all(finite == np.rint(finite)))
         # A float32 matrix adds up its rows in float32, whatever dtype one asks for.
         totals.append(np.asarray(rows.astype(np.float64).sum(axis=1)).ravel())
         detected.append(sizes.astype(np.int64))
@@ -111,7 +112,7 @@ def read_content(
         n_stored=n_stored,
         n_not_finite=n_not_finite,
         minimum=minimum,
-        whole_numbers=whole and not n_not_finite,
+        whole_numbers=whole,
         totals=np.concatenate(totals) if totals else np.zeros(0),
         detected=np.concatenate(detected) if detected else np.zeros(0, dtype=np.int64),
         cells_with=cells_with,

@@ -88,6 +88,10 @@ def load_dataset(card: DatasetCard, source_root: Path, store: FileStore) -> Data
     return dataset
 
 
+NO_DIGEST = "the card names no digest_of_content"
+"""How the one problem begins of a dataset that is as its card says, but not pinned."""
+
+
 def check(card: DatasetCard, contents: Contents) -> tuple[Dataset | None, list[str]]:
     """Check what a source holds against its card; return the dataset and every problem with it.
 
@@ -111,11 +115,9 @@ def check(card: DatasetCard, contents: Contents) -> tuple[Dataset | None, list[s
         return None, [*problems, f"the matrix cannot be read: {error}"]
     problems += check_values(card, content)
     if not problems and card.digest_of_content != content.digest:
+        named = f"expected content {card.digest_of_content}" if card.pinned else NO_DIGEST
         advice = "if these are the cells you mean, write what was found into digest_of_content"
-        if card.pinned:
-            problems.append(f"expected content {card.digest_of_content}, found {content.digest} ({advice})")
-        else:
-            problems.append(f"the card names no digest_of_content, found {content.digest} ({advice})")
+        problems.append(f"{named}, found {content.digest} ({advice})")
     split = card.split.column if card.split else None
     return (
         Dataset(

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anndata as ad
+from scipy import sparse
 
 from cellgauge.cards.canonical import digest
 from cellgauge.cards.dataset import DatasetCard, FileSource, FunctionSource
 from cellgauge.cards.function import code_digest, load_function
 from cellgauge.cards.problems import UserError
 from cellgauge.data.contents import Contents, from_anndata, open_h5ad
+from cellgauge.data.download import need_space
 from cellgauge.data.fetch import Report, fetch_file
 from cellgauge.data.store import FileStore
 
@@ -103,10 +105,12 @@ def keep_built(card: DatasetCard, card_path: Path, store: FileStore, made: ad.An
     path = built_path(card, card_path, store)
     if path is None:
         return
-    # A function may return what .h5ad cannot hold, for which anndata raises whatever it likes, and the disk may be
-    # full; then it is made anew each time.
-    with suppress(Exception):
+    # A function may return what .h5ad cannot hold, for which anndata raises whatever it likes; then it is made anew
+    # each time. A disk without room is refused before: HDF5 may take the process down with it.
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
+        need_space(path.parent, _most_bytes(made), f"dataset {card.id}")
+    with suppress(Exception):
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".h5ad")
         os.close(handle)
         temporary = Path(name)
@@ -116,6 +120,13 @@ def keep_built(card: DatasetCard, card_path: Path, store: FileStore, made: ad.An
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _most_bytes(made: ad.AnnData) -> int:
+    """Return more than an AnnData's file will need: its matrices uncompressed, and room for the rest."""
+    matrices = [one for one in (made.X, *made.layers.values()) if one is not None]
+    numbers = sum(int(one.nnz * 16 if sparse.issparse(one) else one.nbytes) for one in matrices)
+    return numbers + int(made.n_obs) * 200 + 2**20
 
 
 def discard_built(card: DatasetCard, card_path: Path, store: FileStore) -> None:

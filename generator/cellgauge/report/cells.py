@@ -68,7 +68,7 @@ def dataset_badges(dataset: DatasetCard) -> tuple[Badge, ...]:
     if dataset.demonstration is not None:
         badges.append(Badge("demonstration", "plain", dataset.demonstration))
     if not dataset.pinned:
-        badges.append(Badge("not opened yet", "gray", "Its bytes were out of reach; nothing was counted or evaluated"))
+        badges.append(Badge("not opened yet", "gray", "Its card names no digest, and nothing is evaluated on it"))
     return tuple(badges)
 
 

@@ -22,7 +22,10 @@ def datasets_and_families(view: ReleaseView) -> Table:
     caption = f"{plural(n_datasets, 'dataset')} of {plural(n_studies, 'study', 'studies')}"
     # What has been opened comes first, then what nobody has opened yet, then what no experiment made.
     order = {"opened": 0, "closed": 1, "simulated": 2}
-    groups = {"closed": "Not opened yet: their bytes were out of reach", "simulated": "Simulated: never counted in"}
+    groups = {
+        "closed": "Not opened yet: no digest says which bytes are meant",
+        "simulated": "Simulated: never counted in",
+    }
     rows.sort(key=lambda row: (order[row.group], str(row.cells[0].text)))
     return Table("datasets", caption, _DATASET_COLUMNS, tuple(rows), groups)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import io
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -44,7 +46,8 @@ def read_r_table(path: Path, what: str) -> pd.DataFrame:
         When it cannot be read, or has no column of row names.
     """
     try:
-        table = pd.read_csv(path, compression="gzip", keep_default_na=False)
+        # Not pandas' own decompression: its parser takes a Ctrl-C that falls into it for a damaged file.
+        table = pd.read_csv(io.BytesIO(gzip.decompress(path.read_bytes())), keep_default_na=False)
     except (OSError, EOFError, zlib.error, ValueError) as error:  # pandas' own errors are ValueErrors
         raise UserError(f"{what}: expected a gzipped csv file, but it cannot be read: {error}") from None
     if isinstance(table.index, pd.RangeIndex):
