@@ -124,7 +124,7 @@ def where(start: Path | None, /, dataset: str, files: bool) -> None:
     paths = [path for one in held for path in (one.files.values() if files else [one.h5ad])]
     if files and not paths:
         fail(f"{dataset} has no original files: it is made by a function.")
-    absent = [one.card.id for one in held if None in one.files.values() or not (files or one.h5ad)]
+    absent = [one.card.id for one in held if (None in one.files.values() if files else one.h5ad is None)]
     if absent:
         are = "is" if len(absent) == 1 else "are"
         fail(f"{', '.join(absent)} {are} not here; get it with: cellgauge data fetch {dataset}")
