@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import anndata as ad
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -466,3 +467,15 @@ def test_bug_counts_with_one_value_below_zero_were_taken_for_scaled_data() -> No
     counts[3, 4] = -1
     with pytest.raises(UserError, match=r"values below zero \(down to -1\) among 6\d% zeros, which scaled data do not"):
         fingerprint(counts, [f"g{i}" for i in range(40)])
+
+
+@pytest.mark.parametrize("stored", ["csr", "csc"])
+def test_bug_values_outside_the_matrix_took_the_process_down(tmp_path: Path, stored: str) -> None:
+    path = tmp_path / "damaged.h5ad"
+    ones = sparse.random(200, 50, 0.2, format=stored, dtype=np.float32, random_state=0)
+    ones.data[:] = 1
+    ad.AnnData(ones).write_h5ad(path)
+    with h5py.File(path, "a") as file:
+        file["X/indices"][3] = 2**31 - 5
+    with pytest.raises(UserError, match="cannot be read: indices must be"):
+        fingerprint_h5ad(path)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from cellgauge.cards.problems import UserError
+from cellgauge.data.content import read_rows
 from cellgauge.data.fingerprint_file import NO_HASH, Hashes
 from cellgauge.data.recover import NOT_RECOVERED, believable, recover_counts, reduce_cells
 
@@ -74,7 +75,10 @@ class Rows:
         n_cells, n_genes = self.matrix.shape
         step = min(_ROWS_AT_ONCE, max(1, _VALUES_AT_ONCE // n_genes))
         for start in range(0, n_cells, step):
-            rows = sparse.csr_matrix(self.matrix[start : start + step], copy=True)
+            try:
+                rows = sparse.csr_matrix(read_rows(self.matrix, start, start + step), copy=True)
+            except (OSError, ValueError) as error:  # of a damaged file
+                raise UserError(f"{self.source}: the matrix cannot be read: {error}") from None
             if rows.dtype.kind not in "biuf":
                 raise UserError(f"{self.source}: expected numbers, found values of type {rows.dtype}")
             rows = rows.astype(np.uint8) if rows.dtype.kind == "b" else rows

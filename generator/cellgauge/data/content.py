@@ -55,7 +55,8 @@ def row_blocks(matrix: Any) -> Iterator[Any]:
         step = max(1, min(step, _DENSE_VALUES_AT_ONCE // max(1, n_columns)))
     for start in range(0, n_rows, _ROWS_AT_ONCE):
         stop = min(start + _ROWS_AT_ONCE, n_rows)
-        parts = [_rows(matrix, row, min(row + step, stop)) for row in range(start, stop, step)]
+        slices = [read_rows(matrix, row, min(row + step, stop)) for row in range(start, stop, step)]
+        parts = [sparse.csr_matrix(one, dtype=np.float32, copy=True) for one in slices]
         rows = parts[0] if len(parts) == 1 else sparse.vstack(parts, format="csr")
         rows.sum_duplicates()
         rows.eliminate_zeros()
@@ -63,11 +64,18 @@ def row_blocks(matrix: Any) -> Iterator[Any]:
         yield rows
 
 
-def _rows(matrix: Any, start: int, stop: int) -> Any:
+def read_rows(matrix: Any, start: int, stop: int) -> Any:
+    """Return some rows of a matrix in memory or on disk, dense or sparse as it is stored.
+
+    Raises
+    ------
+    ValueError
+        When a damaged file places values outside the matrix.
+    """
     rows = matrix[start:stop]
     if sparse.issparse(rows):
         rows.check_format(full_check=True)  # compiled code believes the indices, also those of a damaged file
-    return sparse.csr_matrix(rows, dtype=np.float32, copy=True)
+    return rows
 
 
 def read_content(

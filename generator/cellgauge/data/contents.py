@@ -69,7 +69,7 @@ def open_h5ad(path: Path, where: Matrix) -> Contents:
         file = h5py.File(path, "r")
         obs = read_elem(file["obs"])
         kind, _, name = where.location.partition("/")
-        stored = file.get("raw/X" if kind == "raw" else where.location)
+        stored = file.get(stored_at(where.location))
         if isinstance(stored, h5py.Dataset) and stored.shape is None:
             stored = None
         missing = None
@@ -78,7 +78,7 @@ def open_h5ad(path: Path, where: Matrix) -> Contents:
             said = {"raw": "the card says that the matrix is in raw, but the file has no raw", "X": _NO_X}
             missing = said.get(kind) or _no_layer(name, layers)
         var = read_elem(file["raw/var" if kind == "raw" and stored is not None else "var"])
-        matrix = None if stored is None else _by_rows(stored)
+        matrix = None if stored is None else by_rows(stored)
         if not (isinstance(obs, pd.DataFrame) and isinstance(var, pd.DataFrame)):
             raise TypeError("obs and var are no tables as anndata 0.7 and later writes them; write it again with one")
     except MemoryError:
@@ -106,7 +106,13 @@ def _no_layer(name: str, layers: list[str]) -> str:
     return f"the card says layers/{name}, but the layers are: {', '.join(layers) or 'none'}"
 
 
-def _by_rows(stored: Any) -> Any:
+def stored_at(location: str) -> str:
+    """Return where in an ``.h5ad`` file a matrix lies: ``X``, ``raw`` or ``layers/NAME`` as a path of HDF5."""
+    return "raw/X" if location == "raw" else location
+
+
+def by_rows(stored: Any) -> Any:
+    """Return a stored matrix as one that gives slices of rows; one that is stored by columns is read as a whole."""
     if isinstance(stored, h5py.Dataset):
         return stored
     backed = sparse_dataset(stored)

@@ -17,12 +17,13 @@ from typing import Any
 
 import h5py
 import numpy as np
-from anndata.io import read_elem, sparse_dataset
+from anndata.io import read_elem
 from numpy.typing import NDArray
 from scipy import sparse
 
 from cellgauge.cards.problems import UserError
 from cellgauge.data.cell_sketches import Cells, Look, Progress, Rows, gene_hashes, share_ensembl
+from cellgauge.data.contents import by_rows, stored_at
 from cellgauge.data.fingerprint_file import NO_HASH, Fingerprint, Hashes, Header
 from cellgauge.data.recover import NOT_RECOVERED, WAYS, believable
 
@@ -116,17 +117,15 @@ def fingerprint_h5ad(
     except OSError as error:
         raise UserError(f"{path}: expected an .h5ad file, but it cannot be opened: {error}") from None
     with file:
-        location = location or next((x for x in ("layers/counts", "raw", "X") if _stored_at(x) in file), "X")
-        stored = file.get(_stored_at(location))
+        location = location or next((x for x in ("layers/counts", "raw", "X") if stored_at(x) in file), "X")
+        stored = file.get(stored_at(location))
         if stored is None:
-            there = [x for x in ("X", "raw") if _stored_at(x) in file]
+            there = [x for x in ("X", "raw") if stored_at(x) in file]
             there += [f"layers/{name}" for name in file.get("layers", ())]
             raise UserError(f"{path}: expected a matrix at {location}, found: {', '.join(there) or 'none'}")
         try:
             var = read_elem(file["raw/var" if location == "raw" else "var"])
-            matrix = stored if isinstance(stored, h5py.Dataset) else sparse_dataset(stored)
-            if not isinstance(matrix, h5py.Dataset) and matrix.format != "csr":
-                matrix = matrix.to_memory()
+            matrix = by_rows(stored)
         except Exception as error:  # h5py and anndata raise whatever they like
             raise UserError(f"{path}: {location} cannot be read: {error}") from None
         gene_ids, gene_column = _gene_ids(var, gene_column, path)
@@ -171,10 +170,6 @@ def _why_not(cells: Cells, believed: NDArray[np.bool_], scaled: bool) -> str | N
     }
     said = [f"{np.count_nonzero(which):,} {why}" for why, which in reasons.items() if which.any()]
     return f"Cells {', '.join(said)}." if said else None
-
-
-def _stored_at(location: str) -> str:
-    return "raw/X" if location == "raw" else location
 
 
 def _gene_ids(var: Any, column: str | None, path: Path) -> tuple[list[str], str | None]:
