@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from cellgauge.cli.data import check_data, data, fingerprint, transfers
+from cellgauge.cli.data import check_data, data
+from cellgauge.cli.fingerprint import fingerprint
 from cellgauge.cli.terminal import Group, fail, json_option, print_json
+from cellgauge.cli.transfers import transfers
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

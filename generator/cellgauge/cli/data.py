@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cellgauge.cli.terminal import fail, json_option, print_json
-from cellgauge.report.numbers import percent, size_in_words
+from cellgauge.cli.transfers import transfers
+from cellgauge.report.numbers import plural, size_in_words
 
 if TYPE_CHECKING:
     from cellgauge.cards.dataset import DatasetCard
     from cellgauge.cards.family import Family
     from cellgauge.cards.problems import Problem
     from cellgauge.cards.project import Cards, Project
-    from cellgauge.data.fetch import Progress, Report
+    from cellgauge.data.fetch import Report
     from cellgauge.data.inventory import Holding
     from cellgauge.data.store import FileStore
 
@@ -89,8 +89,7 @@ def fetch(start: Path | None, /, ids: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         print_json(rows)
     elif skipped:
-        are = f"{skipped} datasets are" if skipped != 1 else "1 dataset is"
-        click.echo(f"{are} not pinned yet and left out; name one to try it.")
+        click.echo(f"{_are(skipped)} not pinned yet and left out; name one to try it.")
     raise SystemExit(1 if failed else 0)
 
 
@@ -156,42 +155,6 @@ def clean(start: Path | None, /, everything: bool, dry_run: bool, as_json: bool)
         click.echo(f"{len(paths)} files, {size_in_words(freed)}, {'would be' if dry_run else 'were'} removed.")
 
 
-@click.command()
-@click.argument("path", metavar="DATA.h5ad", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="[default: DATA.fingerprints.npz, here].")
-@click.option("--matrix", metavar="X|raw|layers/NAME", help="[default: layers/counts, raw or X: the first there is].")
-@click.option("--genes", metavar="COLUMN", help="Column of var with the gene ids [default: the index].")
-@json_option
-def fingerprint(path: Path, out: Path | None, matrix: str | None, genes: str | None, as_json: bool) -> None:
-    """Write fingerprints of the cells in DATA.h5ad, without expression values.
-
-    Others can tell by them whether they have the same cells. What they disclose is said on the page
-    "Fingerprints" of the site.
-    """
-    try:
-        from cellgauge.data.fingerprint import fingerprint_h5ad
-    except ModuleNotFoundError as error:
-        fail(f"Reading datasets needs more than building a site (no {error.name}): pip install 'cellgauge[run]'")
-
-    made = fingerprint_h5ad(path, location=matrix, gene_column=genes)
-    out = out or Path(f"{path.stem}.fingerprints.npz")
-    if not out.absolute().parent.is_dir():
-        fail(f"{out}: there is no folder {out.absolute().parent}")
-    made.save(out)
-    if as_json:
-        print_json({"out": str(out), **made.header.model_dump(mode="json")})
-        return
-    header = made.header
-    click.echo(f"{out}: {header.n_cells:,} cells, {header.n_genes:,} genes, {size_in_words(out.stat().st_size)}")
-    ways = ", ".join(f"{count:,} from {way}" for way, count in header.counts_from.items())
-    click.echo(f"Exact hashes: {percent(round(made.share_hashed, 4))} of the cells{f' ({ways})' if ways else ''}.")
-    if header.not_hashed:
-        click.echo(f"No exact hash: {header.not_hashed}")
-    click.echo("What the file discloses:")
-    for part, words in header.discloses.items():
-        click.echo(f"  {part}: {words}")
-
-
 def check_data(
     project: Project, cards: Cards, say: Callable[[str], None] | None
 ) -> tuple[list[dict[str, Any]], list[Problem]]:
@@ -238,10 +201,9 @@ def check_data(
         if say is not None:
             memory = f", peak memory {peak:,.0f} MiB" if peak is not None else ""
             n_cells = f"{row['cells']:,} cells, " if "cells" in row else ""
-            say(f"{card.id}: {n_cells}{len(found) or 'no'} problem{'s' * (len(found) != 1)}{memory}")
+            say(f"{card.id}: {n_cells}{plural(len(found), 'problem') if found else 'no problems'}{memory}")
     if say is not None:
-        are = f"{absent} datasets are" if absent != 1 else "1 dataset is"
-        say(f"{are} not on this machine and not checked.")
+        say(f"{_are(absent)} not on this machine and not checked.")
     return rows, problems
 
 
@@ -303,15 +265,20 @@ class _Opened:
         from cellgauge.cards.problems import UserError
         from cellgauge.data.contents import open_h5ad
         from cellgauge.data.dataset import check
-        from cellgauge.data.store import digest_of_file
+        from cellgauge.data.fetch import fetch_file
 
         found: dict[str, str | None] = {}
         for name, path in one.files.items():
             expected = one.card.files[name].sha256
             if path is not None and expected is not None:
-                actual = digest_of_file(path)
-                damaged = f"expected {expected}, found {actual} at {path}; delete that file and fetch again"
-                found[name] = None if actual == expected else damaged
+                try:
+                    if one.card.files[name].url:
+                        self.store.verify(expected)
+                    else:
+                        fetch_file(one.card.files[name], (self.project.source / one.card.path).parent, self.store)
+                    found[name] = None
+                except UserError as error:
+                    found[name] = str(error)
         if one.built is not None:
             try:
                 problems = check(one.card, open_h5ad(one.built, one.card.matrix))[1]
@@ -321,62 +288,14 @@ class _Opened:
         return found
 
 
-@contextmanager
-def transfers(*, quiet: bool = False) -> Iterator[Report]:
-    """Yield a function that shows how far downloads are: a bar on a terminal, lines when piped."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-    from rich.progress import Progress as Bars
-
-    console = Console(quiet=quiet, stderr=True)
-    if not console.is_terminal:
-        yield _Lines(console.print)
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Bars(*columns, console=console, transient=True) as bars:
-        tasks: dict[str, Any] = {}
-
-        def show(progress: Progress) -> None:
-            if progress.stage == "done":
-                if progress.place in tasks:
-                    bars.remove_task(tasks.pop(progress.place))
-                return
-            if progress.place not in tasks:
-                tasks[progress.place] = bars.add_task("", total=progress.total)
-            name = progress.place.rpartition("/")[2]
-            words = f"{progress.stage} {name}" + (f" ({progress.note})" if progress.note else "")
-            bars.update(tasks[progress.place], completed=progress.done, total=progress.total, description=words)
-
-        yield show
-
-
-class _Lines:
-    """Says in a line what begins; says nothing of a file that is simply there."""
-
-    def __init__(self, say: Callable[..., None]) -> None:
-        self.say = say
-        self.said: set[tuple[str, str, str]] = set()
-
-    def __call__(self, progress: Progress) -> None:
-        key = (progress.place, progress.stage, progress.note)
-        if progress.stage in ("done", "searching") or key in self.said:
-            return
-        self.said.add(key)
-        amount = f" ({size_in_words(progress.total)})" if progress.total is not None else ""
-        note = f": {progress.note}" if progress.note else ""
-        self.say(f"{progress.stage} {progress.place}{amount}{note}", markup=False, highlight=False, soft_wrap=True)
-
-
 def unexpected(error: Exception) -> str:
     """Say what went wrong in somebody's code, and where."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{Path(last.filename).name}:{last.lineno}: {type(error).__name__}: {error}"
+
+
+def _are(n_datasets: int) -> str:
+    return f"{plural(n_datasets, 'dataset')} {'is' if n_datasets == 1 else 'are'}"
 
 
 def _state_in_words(one: Holding) -> str:

@@ -47,9 +47,7 @@ class Holding:
     @property
     def wanted_bytes(self) -> int | None:
         """Bytes still to fetch; ``None`` where the card does not say how large a file is."""
-        sizes = [one.size for name, one in self.card.files.items() if self.files[name] is None]
-        known = [size for size in sizes if size is not None]
-        return sum(known) if len(known) == len(sizes) else None
+        return total_size(one for name, one in self.card.files.items() if self.files[name] is None)
 
 
 def holding(card: DatasetCard, source_root: Path, store: FileStore) -> Holding:

@@ -14,7 +14,7 @@ from typing import Any
 import platformdirs
 from filelock import FileLock, Timeout
 
-from cellgauge.cards.canonical import canonical_json
+from cellgauge.cards.canonical import digest
 from cellgauge.cards.problems import UserError
 from cellgauge.results.store import write_atomically
 
@@ -35,6 +35,10 @@ def digest_of_file(path: Path) -> str:
 
 @cache
 def _digest(path: Path, _size: int, _mtime: int, _inode: int) -> str:
+    return _sha256(path)
+
+
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -86,8 +90,8 @@ class FileStore:
 
     def digest_of(self, path: Path) -> str | None:
         """Return the digest that a path inside the store stands for; None for any other path."""
-        digest = f"sha256:{path.name}"
-        return digest if _HEX.fullmatch(path.name) and path == self.path(digest) else None
+        named = f"sha256:{path.name}"
+        return named if _HEX.fullmatch(path.name) and path == self.path(named) else None
 
     def find(self, sha256: str) -> Path | None:
         """Return the path of the file with this digest, if it is here."""
@@ -122,11 +126,10 @@ class FileStore:
         path = self.find(sha256)
         if path is None:
             raise DamagedFile(f"{self.path(sha256)}: expected a file with {sha256}, found none. Fetch it again.")
-        with path.open("rb") as file:
-            found = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+        found = _sha256(path)
         if found != sha256:
             raise DamagedFile(
-                f"{path}: expected {sha256}, found {found} ({path.stat().st_size:,} bytes). "
+                f"expected {sha256}, found {found} ({path.stat().st_size:,} bytes) at {path}. "
                 "The file was changed or the disk damaged it; delete it and fetch it again."
             )
         return path
@@ -196,7 +199,7 @@ def _lock_name(url: str, sha256: str | None) -> str:
 
 
 def _hex_of(value: Any) -> str:
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+    return digest(value).removeprefix("sha256:")
 
 
 def _to_json(noted: dict[str, Any]) -> bytes:

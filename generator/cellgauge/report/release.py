@@ -14,7 +14,7 @@ from cellgauge.cards import Cards, Project, UserError, load_cards
 from cellgauge.cards.model import Leakage
 from cellgauge.cards.problems import did_you_mean
 from cellgauge.report.numbers import listing
-from cellgauge.results.profile import DatasetProfile, profile_is_current, read_profile
+from cellgauge.results.profile import DatasetProfile, current_profile
 from cellgauge.results.schema import LeakageJudgement, Pair, Release, Result
 from cellgauge.results.store import list_releases, read_plan, read_release, read_replicates, read_results, result_path
 
@@ -138,9 +138,7 @@ def load_release(project: Project, release: str | None) -> ReleaseView:
     shown = {place: _as_of_now(cards, result, plan.get(place)) for place, result in results.items()}
     withheld = {place: result for place, result in results.items() if result.status == "done" != shown[place].status}
     profiles = {
-        card.id: profile
-        for card in cards.datasets.values()
-        if profile_is_current(folder, card) and (profile := read_profile(folder, card.id)) is not None
+        card.id: profile for card in cards.datasets.values() if (profile := current_profile(folder, card)) is not None
     }
     return ReleaseView(cards, folder, meta, shown, pairs, withheld, profiles)
 

@@ -76,6 +76,7 @@ class Renderer:
             status_text=cells.status_text,
             why_empty=cells.why_empty,
             explanation=EXPLANATION,
+            dataset_badges=cells.dataset_badges,
             leakage_meaning=cells.LEAKAGE,
             page_of=cells.page_of,
         )

@@ -79,7 +79,13 @@ def read_profile(folder: Path, dataset: str) -> DatasetProfile | None:
         return None
 
 
+def current_profile(folder: Path, card: DatasetCard) -> DatasetProfile | None:
+    """Return the profile of a dataset as its card is now, if a release has it."""
+    profile = read_profile(folder, card.id)
+    current = profile is not None and profile.card == card.digest and profile.profile_version == PROFILE_VERSION
+    return profile if current else None
+
+
 def profile_is_current(folder: Path, card: DatasetCard) -> bool:
     """Whether a release has a profile of a dataset as its card is now."""
-    profile = read_profile(folder, card.id)
-    return profile is not None and profile.card == card.digest and profile.profile_version == PROFILE_VERSION
+    return current_profile(folder, card) is not None

@@ -25,7 +25,7 @@ from cellgauge.cards.model import FunctionModel, ModelCard
 from cellgauge.cards.project import Cards, Project
 from cellgauge.cards.task import TaskCard
 from cellgauge.data.dataset import Dataset, load_dataset
-from cellgauge.data.obtain import fetch_files
+from cellgauge.data.inventory import holding
 from cellgauge.data.profile import count_dataset
 from cellgauge.data.store import FileStore
 from cellgauge.models.cache import Cost, EmbeddingCache, Entry, embedding_key
@@ -67,10 +67,11 @@ def check_dataset(context: Context, dataset_id: str) -> int:
         dataset = _dataset(card, context)
     if not profile_is_current(context.folder, card):
         assert meter.cost is not None  # noqa: S101 (the block has ended)
-        sizes = [path.stat().st_size for path in fetch_files(card, _card_path(card, context), _store(context)).values()]
+        here = holding(card, context.project.source, FileStore(context.cache)).files.values()
+        sizes = [path.stat().st_size for path in here if path is not None]
         profile = count_dataset(
             dataset,
-            file_bytes=sum(sizes) if sizes else None,
+            file_bytes=sum(sizes) if sizes and len(sizes) == len(here) else None,
             peak_memory_mb=meter.cost.peak_memory_mb,
             memory_method=meter.cost.memory_method,
         )
@@ -180,14 +181,6 @@ def _loaded(card_json: str, source: Path, cache: Path) -> Dataset:
 def _dataset(card: DatasetCard, context: Context) -> Dataset:
     """Load a dataset, or return the one this worker loaded last."""
     return _loaded(card.model_dump_json(), context.project.source, context.cache)
-
-
-def _store(context: Context) -> FileStore:
-    return FileStore(context.cache)
-
-
-def _card_path(card: DatasetCard, context: Context) -> Path:
-    return context.project.source / card.path
 
 
 def _model_function(model: ModelCard, card_path: Path) -> Callable[..., Any]:
