@@ -60,9 +60,9 @@ def test_the_cards_of_this_project_are_valid():
         ),
         (
             "metrics/adjusted-rand-index",
-            "controls: {best: oracle, worst: random}",
-            "controls: {best: oracle, worst: randon}",
-            'controls.worst: unknown model "randon"; did you mean "random"?',
+            "controls: {best: [oracle], worst: [random]}",
+            "controls: {best: [oracle], worst: [randon]}",
+            'controls.worst[0]: unknown model "randon"; did you mean "random"?',
         ),
     ],
 )
@@ -86,7 +86,7 @@ def test_a_baseline_that_delivers_something_else_than_the_task_needs(project: Pr
 
 
 def test_problems_of_several_cards_come_at_once(project: Project):
-    edit(project, "models/pca", "version: 1", "version: one")
+    edit(project, "models/pca", "version: 2", "version: one")
     edit(project, "datasets/pbmc68k-reduced", "version: 2", "version: two")
     edit(project, "tasks/clustering", "homogeneity}", "homogenity}")
     assert [problem.split(":")[0] for problem in problems_of(project)] == [
@@ -97,7 +97,7 @@ def test_problems_of_several_cards_come_at_once(project: Project):
 
 
 def test_one_broken_card_is_not_reported_again_as_unknown(project: Project):
-    edit(project, "models/pca", "version: 1", "version: one")
+    edit(project, "models/pca", "version: 2", "version: one")
     assert [problem.split(" ", 1)[1] for problem in problems_of(project)] == [
         'version: expected an integer, found "one"'
     ]

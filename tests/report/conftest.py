@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -74,16 +74,20 @@ class ReleaseBuilder:
         noise: float = 0.01,
         stream: str = "same",
         n_replicates: int = N_REPLICATES,
+        scores: Mapping[str, float] | None = None,
     ) -> Result:
-        """Write a result whose scores lie at ``value``; replicates share the resampling of their dataset."""
+        """Write a result whose scores lie at ``value``; replicates share the resampling of their dataset.
+
+        ``scores`` places single ones elsewhere, by their key.
+        """
         card = self.cards.tasks[task]
         seeds = card.protocol.seeds
         rng = np.random.default_rng([int(digest(part)[7:15], 16) for part in (task, dataset, model)])
         shared = np.random.default_rng(int(digest([task, dataset])[7:15], 16)).normal(0, 0.03, n_replicates)
-        scores, rows = [], []
+        elsewhere, scores, rows = scores or {}, [], []
         for place, ref in enumerate(card.scores):
             metric = self.cards.metrics[ref.metric]
-            centre = value - 0.02 * place
+            centre = elsewhere.get(ref.key, value - 0.02 * place)
             row = centre + shared + rng.normal(0, noise, n_replicates)
             by_seed = [centre + shift for shift in np.linspace(-0.01, 0.01, len(seeds))]
             low, high = np.quantile(row, [0.025, 0.975])
@@ -106,6 +110,23 @@ class ReleaseBuilder:
             "per_class": {"CD4 T": {"n": 100, "f1": 0.91}, "CD14+ Monocyte": {"n": 129, "f1": 0.874}},
         }
         return self._write(task, dataset, model, "done", None, scores, replicates, data, details)
+
+    def add_jackknife(self, task: str, dataset: str, model: str, value: float, deviations: np.ndarray) -> Result:
+        """Write a result with its primary score alone; ``deviations`` (groups × seeds) are what leaving out does."""
+        card = self.cards.tasks[task]
+        metric = self.cards.metrics[card.primary.metric]
+        n_groups, n_seeds = deviations.shape
+        spread = float(np.abs(deviations).max())
+        interval = Interval(low=value - spread, high=value + spread, level=0.95, method="jackknife", n_groups=n_groups)
+        score = Score(
+            metric=metric.id, view=card.primary.view, version=metric.version, direction=metric.direction, value=value,
+            by_seed=[value] * n_seeds, interval=interval if n_groups > 5 else None, n_units=n_groups, unit=card.unit,
+            why_no_interval=None if n_groups > 5 else f"{n_groups} donors are too few for an interval; 6 are needed",
+        )  # fmt: skip
+        row = (value + deviations).reshape(1, -1)
+        data = encode_replicates(row)
+        replicates = describe_replicates(data, model, row.shape, digest([task, dataset, "groups"]), "jackknife")
+        return self._write(task, dataset, model, "done", None, [score], replicates, data, {})
 
     def add_empty(self, task: str, dataset: str, model: str, status: str, reason: str) -> Result:
         """Write a result without scores."""
@@ -153,7 +174,7 @@ class ReleaseBuilder:
         leakage = None if cards.models[model].is_control else "green"
         result = seal(
             {
-                "schema_version": 1,
+                "schema_version": 2,
                 "key": digest([task, dataset, model]),
                 "release": self.name,
                 "status": status,

@@ -72,7 +72,7 @@ def test_a_changed_dataset_card_makes_all_its_rows_outdated(scored, edit):
 
 
 def test_a_changed_protocol_judges_nothing(scored, edit):
-    edit("site_src/tasks/clustering.md", "version: 1", "version: 2")
+    edit("site_src/tasks/clustering.md", "version: 2", "version: 3")
     comparison = compare(scored)
     assert comparison.verdict().text == (
         "The protocol has changed since these results were computed; nothing is judged until they are computed again."
@@ -89,7 +89,7 @@ def test_another_version_of_a_metric_is_outdated(scored, edit):
 
 
 def test_an_outdated_baseline_is_compared_with_nobody(scored, edit):
-    edit("site_src/models/pca.md", "version: 1", "version: 2")
+    edit("site_src/models/pca.md", "version: 2", "version: 3")
     text = compare(scored).verdict().text
     assert text == "Nothing to compare yet: the result of the baseline, PCA, is outdated."
 

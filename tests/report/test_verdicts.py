@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
+
 from cellgauge.cards import Project
 from cellgauge.report.comparison import TaskComparison, compare_task
 from cellgauge.report.release import load_release
@@ -122,8 +125,12 @@ def test_only_controls(release):
 def test_no_results(project, release):
     release.finish()
     assert compare(project).verdict().text == "No results yet: no evaluation has been run."
-    planned = next(id_ for id_, task in load_release(project, None).cards.tasks.items() if task.implementation is None)
-    assert "this task is planned" in compare(project, planned).verdict().text
+
+
+def test_a_task_without_an_implementation_is_planned(project, release, edit):
+    release.finish()
+    edit("site_src/tasks/clustering.md", "implementation: cellgauge.tasks.clustering:prepare\n", "")
+    assert "this task is planned" in compare(project, "clustering").verdict().text
 
 
 def test_only_empties(release):
@@ -137,7 +144,7 @@ def test_how_it_is_ranked_quotes_what_the_results_used(release):
     comparison = compare(release.finish())
     text = " ".join(comparison.how_ranked())
     protocol = comparison.task.protocol
-    assert protocol.replicates == 2000
+    assert protocol.replicates == 4000
     assert "the same 400 resamples" in text, "not the card's number: the results have 400"
     assert f"protocol version {protocol.version}" in text
     assert "(42, 43, 44, 45, 46)" in text
@@ -157,7 +164,7 @@ def test_a_bound_that_decides_never_reads_as_zero(release):
     for model, value in {"pca": 0.5, "svd": 0.5002, "nmf": 0.5}.items():
         release.add("clustering", PBMC, model, value, noise=0.00002)
     (one,) = compare(release.finish()).datasets
-    assert one.row("svd").word == "better"
+    assert one.row("svd").word == "slightly better"
     assert one.decimals == 4
 
 
@@ -187,12 +194,67 @@ def test_better_and_worse_are_both_said(release):
     assert "largest difference +0.100" in compare(release.project).verdict().basis
 
 
-def test_a_tiny_difference_shows_its_size(release):
+def test_a_certain_difference_that_is_too_small_to_matter_is_called_so(release):
     for model, value in {"pca": 0.5, "svd": 0.5002, "nmf": 0.5}.items():
         release.add("clustering", PBMC, model, value, noise=0.00002)
+    assert compare(release.finish()).verdict().sentence == (
+        "None of 2 models is better than PCA on cell clustering by an amount that matters; "
+        "1 is slightly better (by less than 0.02, too small to matter)."
+    )
+
+
+def test_a_gain_in_mixing_that_costs_conservation_is_not_called_better(release):
+    """On real data random numbers mix best: a gain counts only where ARI is not worse by its margin."""
+    mixing = {"pca": 0.2, "svd": 0.5, "nmf": 0.5}
+    conserved = {"pca": 0.8, "svd": 0.79, "nmf": 0.5}
+    for model, value in mixing.items():
+        release.add(
+            "batch-integration", PBMC, model, value, scores={"adjusted-rand-index@best-resolution": conserved[model]}
+        )
+    comparison = compare(release.finish(), "batch-integration")
+    (one,) = comparison.datasets
+    assert {row.model.id: row.word for row in one.judged} == {"svd": "better", "nmf": "in doubt"}
+    assert one.row("nmf").guarded.value == pytest.approx(-0.3)
+    assert "1 gains in Entropy, but ARI is not shown to be kept" in comparison.verdict().sentence
+    assert "the interval of that difference has to lie above −0.05" in " ".join(comparison.how_ranked())
+
+
+def test_a_demonstration_makes_no_headline(release, edit, project):
+    edit("site_src/datasets/pbmc68k-reduced.md", "evidence: measured\n", "evidence: measured\ndemonstration: Small.\n")
+    add(release, {"pca": 0.5, "svd": 0.9})
     verdict = compare(release.finish()).verdict()
-    assert verdict.sentence.endswith("Truncated SVD, by +0.0002.")
-    assert "difference +0.0002 [+0.000" in verdict.basis
+    assert verdict.sentence.endswith("on cell clustering in a demonstration, by +0.400.")
+    assert "a demonstration only" in verdict.basis
+
+
+def test_a_jackknife_is_paired_group_by_group(release):
+    """The difference of two jackknifed scores has the interval of the jackknifed difference."""
+    left_out = np.linspace(-0.02, 0.02, 8)[:, None] + np.zeros((8, 5))
+    for model, value in {"pca": 0.5, "svd": 0.6, "nmf": 0.502}.items():
+        wobble = 0.01 * np.cos(np.arange(8))[:, None] if model == "nmf" else 0.0
+        release.add_jackknife("clustering", PBMC, model, value, left_out + wobble)
+    (one,) = compare(release.finish()).datasets
+    assert (one.row("svd").word, one.row("nmf").word) == ("better", "not separated")
+    assert one.row("svd").difference.low == pytest.approx(0.1, abs=1e-4), "what both share cancels out"
+    assert one.ranking.p_values == "t"
+    assert [(row.ranks.best, row.ranks.worst) for row in one.ranked] == [(1, 1), (2, 3), (2, 3)]
+
+
+def test_a_score_without_an_interval_is_not_compared(release):
+    for model, value in {"pca": 0.5, "svd": 0.6}.items():
+        release.add_jackknife("clustering", PBMC, model, value, np.zeros((4, 5)))
+    (one,) = compare(release.finish()).datasets
+    assert one.row("svd").word is None
+    assert one.row("svd").note == "not comparable: 4 donors are too few for an interval; 6 are needed"
+
+
+def test_ranks_are_ranges_over_all_pairs(release):
+    add(release, {"pca": 0.5, "svd": 0.5, "nmf": 0.9, "raw-expression": 0.1})
+    (one,) = compare(release.finish()).datasets
+    assert {row.model.id: (row.ranks.best, row.ranks.worst) for row in one.ranked} == {
+        "nmf": (1, 1), "pca": (2, 3), "svd": (2, 3), "raw-expression": (4, 4)
+    }  # fmt: skip
+    assert all(row.ranks is None for row in one.controls)
 
 
 def test_too_few_resamples_judge_nobody(release):

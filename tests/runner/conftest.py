@@ -99,8 +99,11 @@ def hangs(adata, *, seed):
 """
 
 
+_STRESS = re.compile(r"^stress:\n(?:  - .*\n)+", re.MULTILINE)
+
+
 class TinyProject:
-    """Writes cards into a project and reads them back."""
+    """Writes cards into a project and reads them back. Models are not shown worse data, unless a test asks for it."""
 
     def __init__(self, folder: Path) -> None:
         self.project = Project(folder, folder)
@@ -108,12 +111,18 @@ class TinyProject:
         (folder / "mkdocs.yml").write_text("site_name: test\n")
         for kind in ("metrics", "tasks", "models"):
             shutil.copytree(REPOSITORY / "site_src" / kind, folder / "site_src" / kind)
+        for card in (folder / "site_src/tasks").glob("*.md"):
+            card.write_text(_STRESS.sub("", card.read_text()))
         (folder / "site_src/datasets").mkdir()
         (folder / "site_src/models/wrong.py").write_text(FUNCTIONS)
 
     @property
     def folder(self) -> Path:
         return self.project.source
+
+    def show_worse_data(self) -> None:
+        """Bring back the stress conditions of the task cards."""
+        shutil.copytree(REPOSITORY / "site_src/tasks", self.folder / "site_src/tasks", dirs_exist_ok=True)
 
     def model(self, model: str, function: str | None = None, version: int = 1) -> str:
         target = f"wrong.py:{function or model.replace('-', '_')}"

@@ -142,3 +142,26 @@ def test_a_changed_protocol_gets_a_new_date_and_digest(tiny) -> None:
     after = read_release(tiny.project.release("r"))
     assert after.protocol != before.protocol
     assert after.rehearsal
+
+
+def test_a_model_trained_elsewhere_is_run_again_when_a_joined_dataset_changes(tiny) -> None:
+    """It is shown the parts of a joined dataset, so that they are among what its result follows from."""
+    for dataset in ("tiny", "part"):
+        tiny.dataset(dataset)
+    edit(tiny, "datasets/tiny.md", "organisms:", "joins: [part]\norganisms:")
+    edit(tiny, "datasets/part.md", "study: part", "study: tiny")
+    tiny.model("elsewhere", "good")
+    edit(tiny, "models/elsewhere.md", "pretrained: false", "pretrained: true")
+    tiny.model("here", "good")
+
+    def keys() -> list[str]:
+        cards = tiny.cards()
+        task, dataset = cards.tasks["clustering"], cards.datasets["tiny"]
+        models = [cards.models["elsewhere"], cards.models["here"]]
+        return [evaluation_key(tiny.project, cards, task, dataset, model) for model in models]
+
+    before = keys()
+    edit(tiny, "datasets/part.md", "version: 1", "version: 2")
+    after = keys()
+    assert after[0] != before[0]
+    assert after[1] == before[1]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats as reference
 
 from cellgauge.stats.paired import Difference, holm, paired_difference, word
-from cellgauge.stats.resampling import generator, stratified_counts
+from cellgauge.stats.resampling import generator, stratified_weights
 
 PROBABILITIES = st.lists(st.floats(0, 1), min_size=1, max_size=7)
 
@@ -66,7 +66,7 @@ def test_p_agrees_with_a_paired_t_test_where_that_is_right():
     rng = np.random.default_rng(11)
     for shift in (0.0, 0.1, 0.2, 0.3):
         differences = rng.normal(shift, 1, 200)
-        replicates = stratified_counts(np.zeros(200), 20_000, generator(shift)) @ differences / 200
+        replicates = stratified_weights(np.zeros(200), 20_000, generator(shift)) @ differences / 200
         assert compare(replicates).p == pytest.approx(reference.ttest_1samp(differences, 0).pvalue, abs=0.03)
 
 
@@ -75,7 +75,7 @@ def test_p_values_are_about_uniform_when_there_is_no_difference():
     p_values = []
     for trial in range(300):
         differences = rng.normal(size=100)
-        p_values.append(compare(stratified_counts(np.zeros(100), 500, generator(trial)) @ differences / 100).p)
+        p_values.append(compare(stratified_weights(np.zeros(100), 500, generator(trial)) @ differences / 100).p)
     assert reference.kstest(p_values, "uniform").pvalue > 0.001
 
 

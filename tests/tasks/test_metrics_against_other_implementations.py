@@ -10,8 +10,11 @@ from sklearn import metrics
 
 from cellgauge.tasks import classification, embedding
 from cellgauge.tasks.agreement import adjusted_rand, contingency, information
-from cellgauge.tasks.contract import UnscorableError
-from cellgauge.tasks.folds import Fold, fold_scores, one_vs_rest_auroc
+from cellgauge.tasks.contract import Cells, UnscorableError
+from cellgauge.tasks.folds import Fold, fold_scores
+
+SILHOUETTES = ["silhouette-label"]
+EVERY_VIEW = [f"accuracy@{view}" for view in ("logistic-regression", "knn", "random-forest")]
 
 
 @pytest.fixture(params=range(4))
@@ -87,7 +90,7 @@ def test_silhouettes_are_those_of_scib_metrics(rng: np.random.Generator) -> None
     scib_metrics = pytest.importorskip("scib_metrics")
     labels = rng.integers(0, 3, 60)
     cells = rng.normal(size=(60, 5)).astype(np.float32) + labels[:, None]
-    fit = embedding.prepare(cells, {"label": labels.astype(str)}, {"n_neighbors": 5})(0)
+    fit = embedding.prepare(cells, Cells({"label": labels.astype(str)}), {"n_neighbors": 5}, SILHOUETTES)(0)
     assert fit.scores(once(60))["silhouette-label"][0] == pytest.approx(
         scib_metrics.silhouette_label(cells, labels.astype(str)), abs=1e-5
     )
@@ -106,7 +109,7 @@ def test_embedding_scores_by_definition(rng: np.random.Generator) -> None:
         neighbours = np.argsort(np.where(others, distances[i], np.inf))[:5]
         purity.append((labels[neighbours] == labels[i]).mean())
     by_label = [np.mean(np.array(silhouette)[labels == name]) for name in np.unique(labels)]
-    found = embedding.prepare(cells, {"label": labels}, {"n_neighbors": 5})(0).scores(once(30))
+    found = embedding.prepare(cells, Cells({"label": labels}), {"n_neighbors": 5}, SILHOUETTES)(0).scores(once(30))
     assert found["silhouette-label"][0] == pytest.approx(np.mean(silhouette), abs=1e-6)
     assert found["silhouette-label-macro"][0] == pytest.approx(np.mean(by_label), abs=1e-6)
     assert found["silhouette-worst-label"][0] == pytest.approx(np.min(by_label), abs=1e-6)
@@ -118,7 +121,15 @@ def test_auroc_is_scikit_learns_with_ties_and_weights(rng: np.random.Generator) 
     score = np.round(rng.random(80) + 0.3 * positive, 1)
     weights = rng.integers(0, 4, (3, 80)).astype(np.float32)
     expected = [metrics.roc_auc_score(positive, score, sample_weight=row) for row in weights]
-    np.testing.assert_allclose(one_vs_rest_auroc(positive, score, weights), expected)
+    fold = Fold.of(np.arange(80), positive.astype(np.intp), np.column_stack([1 - score, score]))
+    np.testing.assert_allclose(fold_scores([fold], weights)["macro-auroc"], expected)
+
+
+def test_auroc_without_negatives_or_positives_has_no_value() -> None:
+    fold = Fold.of(np.arange(4), np.array([0, 0, 1, 1]), np.tile([0.5, 0.5], (4, 1)))
+    found = fold_scores([fold], np.array([[1, 1, 0, 0], [1, 1, 1, 1]], dtype=np.float32))["macro-auroc"]
+    assert np.isnan(found[0])
+    assert found[1] == 0.5
 
 
 def test_fold_scores_are_scikit_learns_under_weights(rng: np.random.Generator) -> None:
@@ -143,7 +154,7 @@ def test_fold_scores_are_scikit_learns_under_weights(rng: np.random.Generator) -
                 ),
             }
         )
-    found = fold_scores(folds, 4, weights[None])
+    found = fold_scores(folds, weights[None])
     for metric in expected[0]:
         assert found[metric][0] == pytest.approx(np.mean([one[metric] for one in expected])), metric
 
@@ -153,7 +164,7 @@ def test_the_names_of_classes_never_change_a_score(rng: np.random.Generator) -> 
     cells = rng.normal(size=(40, 3)).astype(np.float32) + codes[:, None]
     params = {"n_folds": 4, "min_cells_per_class": 10, "knn_neighbors": 3, "n_trees": 5, "max_iterations": 200}
     views = [
-        classification.prepare(cells, {"label": np.array(names)[codes]}, params)(1).scores(once(40))
+        classification.prepare(cells, Cells({"label": np.array(names)[codes]}), params, EVERY_VIEW)(1).scores(once(40))
         for names in (["a", "b"], ["b", "a"])
     ]
     for key in (key for key in views[0] if not key.endswith("@random-forest")):
@@ -164,4 +175,4 @@ def test_too_few_classes_to_classify_are_no_error_of_the_model() -> None:
     labels = np.array(["a"] * 30 + ["b"] * 5)
     params = {"n_folds": 5, "min_cells_per_class": 10, "knn_neighbors": 5, "n_trees": 5, "max_iterations": 100}
     with pytest.raises(UnscorableError, match=r"1 classes have 10 cells or more; .* \(found: a 30, b 5\)"):
-        classification.prepare(np.ones((35, 2), dtype=np.float32), {"label": labels}, params)
+        classification.prepare(np.ones((35, 2), dtype=np.float32), Cells({"label": labels}), params, EVERY_VIEW)

@@ -12,17 +12,17 @@ from cellgauge.cards.read import read_card
 from cellgauge.tasks import evaluate as evaluation
 from cellgauge.tasks import neighbours
 from cellgauge.tasks.clustering import prepare as prepare_clustering
-from cellgauge.tasks.contract import Fit
+from cellgauge.tasks.contract import Cells, Fit
 
 CARD = read_card(Path(__file__).parents[2] / "site_src/tasks/clustering.md", TaskCard)
-LABELS = {"label": np.repeat(["a", "b", "c"], 20)}
+LABELS = Cells({"label": np.repeat(["a", "b", "c"], 20)})
 CONTENT = "sha256:" + "5" * 64
 
 
 def prepare_noting(noted: list[tuple[int, np.ndarray]], prepared: list[int]):
     """A task that notes the weights it was given and scores how much of label a they hold."""
 
-    def prepare(embedding, columns, params):
+    def prepare(embedding, cells, params, wanted):
         prepared.append(id(embedding))
 
         def fit(seed: int) -> Fit:
@@ -31,7 +31,7 @@ def prepare_noting(noted: list[tuple[int, np.ndarray]], prepared: list[int]):
                 share = (weights * embedding[:, 0]).sum(axis=1) / weights.sum(axis=1)
                 return {ref.key: share + seed for ref in CARD.scores}
 
-            return Fit(columns["label"], "label", scores, {"seed": seed, "same": 1})
+            return Fit(cells.columns["label"], "label", scores, details={"seed": seed, "same": 1})
 
         return fit
 
@@ -57,6 +57,26 @@ def test_every_model_gets_the_same_resamples() -> None:
         np.testing.assert_array_equal(a, b)
 
 
+def test_models_that_need_more_room_get_the_same_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug: replicates are scored in parts of limited size, and how large these were decided what was drawn, so that a
+    model with more clusters or dimensions than another could not be compared with it."""
+    monkeypatch.setattr(evaluation, "_NUMBERS_AT_ONCE", 60 * 300)
+    found = []
+    for width in (1, 60 * 7, 60 * 10_000):
+
+        def prepare(embedding, cells, params, wanted, width=width):
+            def scores(weights: np.ndarray) -> dict[str, np.ndarray]:
+                return {ref.key: (weights * embedding[:, 0]).sum(axis=1) for ref in CARD.scores}
+
+            return lambda seed: Fit(cells.columns["label"], "label", scores, width=width)
+
+        values = np.arange(60.0)[:, None]
+        found.append(evaluation.evaluate(CARD, prepare, same_for_all(values), LABELS, CONTENT))
+    for other in found[1:]:
+        assert other.stream == found[0].stream
+        np.testing.assert_allclose(other.replicates, found[0].replicates, rtol=1e-6)
+
+
 def test_another_dataset_gets_others() -> None:
     values = np.random.default_rng(0).normal(size=(60, 2))
     noted, prepared = [], []
@@ -69,7 +89,7 @@ def test_resamples_keep_the_size_of_each_label() -> None:
     _, noted, _ = evaluate(same_for_all(np.ones((60, 1))))
     for _, weights in noted:
         for label in "abc":
-            np.testing.assert_array_equal(weights[:, LABELS["label"] == label].sum(axis=1), 20)
+            np.testing.assert_allclose(weights[:, LABELS.columns["label"] == label].sum(axis=1), 20, rtol=1e-6)
 
 
 def test_every_seed_is_drawn_equally_often_and_seed_variance_is_inside() -> None:
@@ -91,8 +111,8 @@ def test_details_are_said_once_where_seeds_agree() -> None:
 
 
 def test_a_score_the_task_does_not_give_is_an_error() -> None:
-    def prepare(embedding, columns, params):
-        return lambda seed: Fit(columns["label"], "label", lambda weights: {"other": weights.mean(axis=1)})
+    def prepare(embedding, cells, params, wanted):
+        return lambda seed: Fit(cells.columns["label"], "label", lambda weights: {"other": weights.mean(axis=1)})
 
     with pytest.raises(ValueError, match=r"lists adjusted-rand-index, .* but its implementation gives other"):
         evaluation.evaluate(CARD, prepare, same_for_all(np.ones((60, 1))), LABELS, CONTENT)
@@ -127,5 +147,5 @@ def test_neighbours_are_exact_above_8192_cells() -> None:
         stored = found[row]
         assert set(stored.indices[stored.data > 0]) == set(indices[row])
         np.testing.assert_allclose(np.sort(stored.data[stored.data > 0]), distances[row], rtol=1e-3)
-    fit = prepare_clustering(cells, {"label": labels.astype(str)}, params)(1)
+    fit = prepare_clustering(cells, Cells({"label": labels.astype(str)}), params, ["homogeneity"])(1)
     assert fit.scores(np.ones((1, 10_000), dtype=np.float32))["homogeneity"][0] > 0.9

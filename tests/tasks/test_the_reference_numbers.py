@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cellgauge.tasks import classification, clustering, embedding
-from cellgauge.tasks.contract import Fit
+from cellgauge.tasks.contract import Cells, Fit
 
 PARAMS = {
     clustering: {"n_neighbors": 15, "resolution": 1.0, "n_iterations": 2},
@@ -39,13 +39,13 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module")
-def pbmc() -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def pbmc() -> tuple[np.ndarray, Cells]:
     import scanpy as sc
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an old file format
         adata = sc.datasets.pbmc68k_reduced()
-    return adata.obsm["X_pca"].astype(np.float32), {"label": adata.obs["bulk_labels"].to_numpy(dtype=str)}
+    return adata.obsm["X_pca"].astype(np.float32), Cells({"label": adata.obs["bulk_labels"].to_numpy(dtype=str)})
 
 
 def point_values(fit: Fit) -> dict[str, float]:
@@ -54,16 +54,16 @@ def point_values(fit: Fit) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("task", list(PARAMS), ids=lambda task: task.__name__.rsplit(".", 1)[1])
-def test_the_reference_numbers_are_met(task, pbmc: tuple[np.ndarray, dict[str, np.ndarray]]) -> None:
-    found = point_values(task.prepare(*pbmc, PARAMS[task])(42))
+def test_the_reference_numbers_are_met(task, pbmc: tuple[np.ndarray, Cells]) -> None:
+    found = point_values(task.prepare(*pbmc, PARAMS[task], EXPECTED[task])(42))
     assert {key: found[key] for key in EXPECTED[task]} == pytest.approx(EXPECTED[task], abs=5e-7)
 
 
-def test_the_class_that_is_too_small_is_reported(pbmc: tuple[np.ndarray, dict[str, np.ndarray]]) -> None:
-    fit = classification.prepare(*pbmc, PARAMS[classification])(42)
+def test_the_class_that_is_too_small_is_reported(pbmc: tuple[np.ndarray, Cells]) -> None:
+    fit = classification.prepare(*pbmc, PARAMS[classification], ["macro-f1@knn"])(42)
     assert fit.details["dropped_classes"] == {"CD4+/CD45RA+/CD25- Naive T": 8}
     assert fit.details["n_cells"] == len(fit.strata) == 692
 
 
-def test_the_number_of_clusters_is_reported(pbmc: tuple[np.ndarray, dict[str, np.ndarray]]) -> None:
-    assert clustering.prepare(*pbmc, PARAMS[clustering])(42).details["n_clusters"] == 9
+def test_the_number_of_clusters_is_reported(pbmc: tuple[np.ndarray, Cells]) -> None:
+    assert clustering.prepare(*pbmc, PARAMS[clustering], EXPECTED[clustering])(42).details["n_clusters"] == 9

@@ -174,6 +174,7 @@ class DatasetCard(Card):
         "digest_of_content",
         "matrix",
         "columns",
+        "label_of",
         "perturbations",
         "split",
     )
@@ -195,6 +196,9 @@ class DatasetCard(Card):
     )
     matrix: Matrix
     columns: dict[Column, str] = Field(description="Role of a column: its name in obs")
+    label_of: Literal["cell", "sample"] = Field(
+        default="cell", description="sample: the label, such as a disease, is that of all cells of a sample"
+    )
     not_used: dict[str, Sentence] = Field(default={}, description="Columns that look usable and are not: why")
     perturbations: Perturbations | None = None
     split: Split | None = None

@@ -35,10 +35,10 @@ class Range(Part):
 
 
 class ExpectedControls(Part):
-    """Which control is expected best and which worst by this metric (ids of model cards)."""
+    """Which control is expected best and which worst by this metric (ids of model cards); of several, any of them."""
 
-    best: Id | None
-    worst: Id | None
+    best: list[Id]
+    worst: list[Id]
 
 
 class MetricCard(Card):

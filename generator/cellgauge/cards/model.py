@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cellgauge.cards.base import Card, Citation, Column, FunctionPath, Id, Part, Scalar, Sentence, Url
 
@@ -37,6 +37,7 @@ class ModelInput(Part):
     non_negative: bool = False
     taxa: list[int] | None = Field(default=None, description="NCBI taxa it can embed; null: any")
     given: list[Column] = Field(default=[], description="Role columns it is shown; all others are withheld")
+    held_out: bool = Field(default=False, description="Shown the cells it is tested on: for controls alone")
 
 
 class TrainingData(Part):
@@ -95,6 +96,12 @@ class ModelCard(Card):
     intended_use: list[Sentence] = []
     limits: list[Sentence] = []
     leakage: list[Leakage] = []
+
+    @model_validator(mode="after")
+    def _only_controls_see_the_answer(self) -> ModelCard:
+        if self.input.held_out and self.role != "control":
+            raise ValueError("input: only a control may be shown the held-out cells")
+        return self
 
     @property
     def is_control(self) -> bool:

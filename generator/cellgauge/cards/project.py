@@ -156,12 +156,15 @@ def cross_check(project: Project, cards: Cards) -> list[Problem]:
             problem(card, keys, f'unknown {kind[:-1]} "{target}"{did_you_mean(target, known)}')
 
     for metric in cards.metrics.values():
-        refer(metric, ("controls", "best"), metric.controls.best, "models")
-        refer(metric, ("controls", "worst"), metric.controls.worst, "models")
+        for end, expected in (("best", metric.controls.best), ("worst", metric.controls.worst)):
+            for position, control in enumerate(expected):
+                refer(metric, ("controls", end, position), control, "models")
     for task in cards.tasks.values():
         refer(task, ("primary", "metric"), task.primary.metric, "metrics")
         for position, ref in enumerate(task.complementary):
             refer(task, ("complementary", position, "metric"), ref.metric, "metrics")
+        if task.guard is not None:
+            refer(task, ("guard", "metric"), task.guard.metric, "metrics")
         compared: dict[Keys, str] = {("controls", position): one for position, one in enumerate(task.controls)}
         for keys, model_id in {("baseline",): task.baseline, **compared}.items():
             refer(task, keys, model_id, "models")

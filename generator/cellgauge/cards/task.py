@@ -28,6 +28,35 @@ class View(Part):
     name: Sentence
 
 
+class Guard(Part):
+    """A second score that may not get worse: an integration that destroys cell types is no gain."""
+
+    metric: Id
+    view: Id | None = None
+    margin: float = Field(gt=0, description="How much worse than the baseline's still counts as not worse")
+
+    @property
+    def key(self) -> str:
+        """``metric`` or ``metric@view``."""
+        return ScoreRef(metric=self.metric, view=self.view).key
+
+
+class Family(Part):
+    """Scores that answer one half of a task's question; all families are shown side by side."""
+
+    name: Sentence
+    metrics: list[Id] = Field(min_length=1)
+
+
+class Stress(Part):
+    """A condition under which the primary score is computed once more: the model is shown worse data."""
+
+    id: Id
+    name: Sentence
+    kind: Literal["thin-counts", "drop-genes"]
+    keep: float = Field(gt=0, lt=1, description="Share of the counts, or of the genes, that the model is shown")
+
+
 class Protocol(Part):
     """What is computed, exactly. A change of any field is a new version."""
 
@@ -47,7 +76,14 @@ class Protocol(Part):
 class TaskCard(Card):
     """A task. One without an ``implementation`` is published as planned, before it has results."""
 
-    COMPUTE: ClassVar[tuple[str, ...]] = ("protocol", "input", "requires", "implementation", "primary", "complementary")
+    COMPUTE: ClassVar[tuple[str, ...]] = (
+        "protocol",
+        "input",
+        "requires",
+        "implementation",
+        "primary",
+        "complementary",
+    )
 
     question: Text = Field(description="The biological question, for a biologist")
     procedure: list[Sentence] = Field(min_length=1, description="What is done, step by step, for an engineer")
@@ -59,13 +95,20 @@ class TaskCard(Card):
     views: list[View] = []
     primary: ScoreRef = Field(description="The one score that verdicts use")
     complementary: list[ScoreRef] = Field(min_length=2, description="Other scores that answer the same question")
+    families: list[Family] = Field(default=[], description="Halves of the question, such as mixing and conservation")
+    guard: Guard | None = Field(default=None, description="What may not get worse where the primary score gains")
+    relevant_difference: float | None = Field(
+        default=None, gt=0, description="Differences of the primary score below this are called too small to matter"
+    )
+    stress: list[Stress] = Field(default=[], description="Conditions under which the primary score is repeated")
     baseline: Id = Field(description="The simple model that every other is compared with")
     controls: list[Id] = Field(min_length=1, description="Models whose outcome is known beforehand")
     references: list[Citation] = []
 
     def compute_fields(self) -> dict[str, Any]:
-        """Return the fields that decide a score; of a view that is its id, its name is prose."""
-        return {**super().compute_fields(), "views": [view.id for view in self.views]}
+        """Return the fields that decide a score; names of views and of stress conditions are prose."""
+        stress = [one.model_dump(mode="json", exclude={"name"}) for one in self.stress]
+        return {**super().compute_fields(), "views": [view.id for view in self.views], "stress": stress}
 
     @model_validator(mode="after")
     def _views_are_declared(self) -> TaskCard:
@@ -78,6 +121,15 @@ class TaskCard(Card):
         for key in keys:
             if keys.count(key) > 1:
                 raise ValueError(f'score "{key}" is listed twice')
+        if self.guard is not None and self.guard.key not in keys:
+            raise ValueError(f'guard: score "{self.guard.key}" is not among the scores of the task')
+        metrics = {ref.metric for ref in self.scores}
+        for family in self.families:
+            if strange := sorted(set(family.metrics) - metrics):
+                raise ValueError(f"families: {', '.join(strange)} is not among the metrics of the task")
+        stressed = [one.id for one in self.stress]
+        if len(set(stressed)) != len(stressed):
+            raise ValueError("stress: ids must be distinct")
         return self
 
     @property

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from cellgauge.cli.data import check_data, data
+from cellgauge.cli.evaluate import evaluate
 from cellgauge.cli.fingerprint import fingerprint
 from cellgauge.cli.terminal import Group, fail, json_option, print_json
 from cellgauge.cli.transfers import transfers
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from cellgauge.cards.project import Cards, Project
     from cellgauge.runner.plan import Filters
 
+_AS_EXPECTED = ("done", "already done", "not_applicable")
+"""How an evaluation may end without anything being wrong: a task's rules exclude some data, as those of two donors."""
 RELEASE = r"[a-z0-9]+([.-][a-z0-9]+)*"
 
 
@@ -60,6 +63,7 @@ def _filters(command: Command) -> Command:
 
 
 main.add_command(data)
+main.add_command(evaluate)
 main.add_command(fingerprint)
 
 
@@ -176,7 +180,9 @@ def run(
     if not pairs and not to_count:
         stored = [stored_for(folder, pair) for pair in select(made, filters) if pair.status == "to_run"]
         empty: Counter[str] = Counter(
-            one.result.status for one in stored if one.result is not None and one.state == "empty"
+            one.result.status
+            for one in stored
+            if one.result is not None and one.state == "empty" and one.result.status not in _AS_EXPECTED
         )
         if as_json:
             print_json({"release": release, "computed": {}, "without_scores": dict(empty)})
@@ -225,7 +231,7 @@ def run(
     else:
         words = _counted(ended) if ended else "nothing to evaluate."
         click.echo(f"Release {release}: {words}" + f" Datasets counted: {counted}." * bool(counted))
-    bad = sum(count for status, count in ended.items() if status not in ("done", "already done"))
+    bad = sum(count for status, count in ended.items() if status not in _AS_EXPECTED)
     problems = []
     if bad:
         problems.append(f"{bad} evaluation{'s' * (bad != 1)} gave no scores; see: cellgauge status --release {release}")

@@ -78,7 +78,7 @@ def check_columns(card: DatasetCard, columns: Columns, n_cells: int) -> list[str
     if labels is not None and len(np.unique(labels)) < 2:
         only = labels[0] if len(labels) else "no cells"
         problems.append(f'the label column "{card.columns["label"]}" holds one class ({only}); at least two are needed')
-    elif labels is not None and donors is not None and determines(donors, labels):
+    elif labels is not None and donors is not None and card.label_of == "cell" and determines(donors, labels):
         problems.append(
             f'the donor column "{card.columns["donor"]}" determines the label: each donor has one class only. '
             "It is the label by another name; leave it out of columns, and say so under not_used"

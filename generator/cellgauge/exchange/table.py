@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cellgauge.cards.problems import UserError
-from cellgauge.results.schema import Result, Score
+from cellgauge.results.schema import Result, Score, Undefined
 from cellgauge.results.store import read_release, read_results, write_atomically
 
 COLUMNS: dict[str, str] = {
@@ -27,6 +27,7 @@ COLUMNS: dict[str, str] = {
     "metric": "string",
     "metric_version": "int64",
     "view": "string",
+    "condition": "string",
     "direction": "string",
     "value": "float64",
     "low": "float64",
@@ -58,10 +59,11 @@ def long_table(folder: Path) -> list[Row]:
 
 
 def _rows(result: Result) -> list[Row]:
-    return [_row(result, score) for score in result.scores] or [_row(result, None)]
+    rows = [_row(result, score) for score in result.scores] + [_row(result, one) for one in result.undefined]
+    return rows or [_row(result, None)]
 
 
-def _row(result: Result, score: Score | None) -> Row:
+def _row(result: Result, score: Score | Undefined | None) -> Row:
     resources = result.resources
     known: Row = {
         "release": result.release,
@@ -80,15 +82,16 @@ def _row(result: Result, score: Score | None) -> Row:
     if resources is not None:
         known |= {"embedding_wall_s": resources.embedding_wall_s, "peak_memory_mb": resources.peak_memory_mb}
     if score is not None:
+        known |= {"metric": score.metric, "view": score.view, "condition": score.condition}
+    if isinstance(score, Undefined):
+        known |= {"status": "metric_undefined", "reason": score.reason}
+    elif score is not None:
+        if score.interval is not None:
+            known |= {"low": score.interval.low, "high": score.interval.high, "level": score.interval.level}
         known |= {
-            "metric": score.metric,
             "metric_version": score.version,
-            "view": score.view,
             "direction": score.direction,
             "value": score.value,
-            "low": score.interval.low,
-            "high": score.interval.high,
-            "level": score.interval.level,
             "n_units": score.n_units,
             "unit": score.unit,
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +16,51 @@ from cellgauge.cards.base import Digest, Part
 from cellgauge.cards.canonical import digest
 from cellgauge.cards.dataset import DatasetCard
 from cellgauge.cards.model import ModelCard
+from cellgauge.cards.task import Stress
 from cellgauge.results.schema import Environment
 from cellgauge.results.store import to_json, write_atomically
 
 
-def embedding_key(model: ModelCard, dataset: DatasetCard, seed: int, code: str) -> str:
-    """Return the digest of all that an embedding is made from.
+def embedding_key(
+    model: ModelCard,
+    dataset: DatasetCard,
+    seed: int,
+    code: str,
+    stress: Stress | None = None,
+    parts: Sequence[DatasetCard] = (),
+) -> str:
+    """Return the digest of all that a model's output is made from.
 
     Parameters
     ----------
     dataset
         Its card counts as well as its cells: what the matrix is said to hold decides what a model does with it.
     seed
-        Ignored for a model that takes no seed.
+        Ignored where another seed gives the same output: for an embedding by a model that takes no seed. What a
+        predicting model is shown, and what a stress condition takes away, depend on it.
     code
         Digest of the model's own code, where it lies beside its card.
+    stress
+        The condition under which the model was called; None: the data as they are.
+    parts
+        Other datasets that the model was shown in place of this one.
     """
-    used = seed if model.seeded else None
-    return digest({"model": model.compute_fields(), "dataset": dataset.compute_fields(), "seed": used, "code": code})
+    made_from: dict[str, Any] = {
+        "model": model.compute_fields(),
+        "dataset": dataset.compute_fields(),
+        "seed": seed if needs_each_seed(model, stress) else None,
+        "code": code,
+    }
+    if stress is not None:
+        made_from["stress"] = {"kind": stress.kind, "keep": stress.keep}
+    if parts:
+        made_from["parts"] = [part.compute_fields() for part in parts]
+    return digest(made_from)
+
+
+def needs_each_seed(model: ModelCard, stress: Stress | None) -> bool:
+    """Whether another seed gives another output."""
+    return model.seeded or model.output == "prediction" or stress is not None
 
 
 class Cost(Part):

@@ -27,6 +27,21 @@ def batch_coded(adata: ad.AnnData, *, seed: int, noise: float) -> pd.DataFrame:
     return _coded(adata, "batch", seed, noise)
 
 
+def time_coded(adata: ad.AnnData, *, seed: int, noise: float) -> pd.DataFrame:
+    """Sampling time scaled to 0–1 plus Gaussian noise, (n_cells × 1), rows in random order."""
+    rng = np.random.default_rng(seed)
+    times = adata.obs["time"].to_numpy(dtype=float)
+    scaled = (times - times.min()) / np.ptp(times)
+    values = (scaled + rng.normal(scale=noise, size=len(times))).astype(np.float32)
+    order = rng.permutation(adata.n_obs)
+    return pd.DataFrame(values[order, None], index=adata.obs_names[order])
+
+
+def species_coded(adata: ad.AnnData, *, seed: int, noise: float) -> pd.DataFrame:
+    """One-hot species plus Gaussian noise, (n_cells × n_species), rows in random order: no species meet."""
+    return _coded(adata, "species", seed, noise)
+
+
 def _coded(adata: ad.AnnData, column: str, seed: int, noise: float) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     codes, names = pd.factorize(adata.obs[column], sort=True)

@@ -7,7 +7,6 @@ from typing import Any
 
 import anndata as ad
 import numpy as np
-import scanpy as sc
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.decomposition import NMF, PCA, TruncatedSVD
@@ -24,6 +23,8 @@ def log_normalised(adata: ad.AnnData) -> ad.AnnData:
     """
     if adata.uns["values"] != "counts":
         return adata
+    import scanpy as sc  # here, since it takes seconds and who scores an embedding alone does without
+
     scaled = adata.copy()
     sc.pp.normalize_total(scaled, target_sum=1e4)
     sc.pp.log1p(scaled)
@@ -37,6 +38,8 @@ def _variable_genes(adata: ad.AnnData, n_top_genes: int) -> Any:
     """
     if adata.n_vars <= n_top_genes or adata.uns["values"] in ("scaled", "continuous"):
         return adata.X
+    import scanpy as sc
+
     sc.pp.highly_variable_genes(adata, n_top_genes=n_top_genes, flavor="seurat")
     return adata.X[:, adata.var["highly_variable"].to_numpy()]
 
@@ -48,7 +51,7 @@ def _dense(matrix: Any) -> NDArray[np.float32]:
 def pca(adata: ad.AnnData, *, seed: int, n_components: int, n_top_genes: int) -> NDArray[np.float32]:
     """Principal components of log-normalised highly variable genes.
 
-    The covariance matrix is solved exactly, so that the seed makes no difference.
+    Solved exactly, so that the seed makes no difference: from the covariance matrix where cells are more than genes.
 
     Returns
     -------
@@ -56,7 +59,8 @@ def pca(adata: ad.AnnData, *, seed: int, n_components: int, n_top_genes: int) ->
     """
     genes = _variable_genes(log_normalised(adata), n_top_genes)
     components = min(n_components, genes.shape[0] - 1, genes.shape[1])
-    solver = PCA(n_components=components, svd_solver="covariance_eigh", random_state=seed)
+    exact = "covariance_eigh" if genes.shape[0] > genes.shape[1] else "full"
+    solver = PCA(n_components=components, svd_solver=exact, random_state=seed)
     return np.asarray(solver.fit_transform(_dense(genes).astype(np.float64)), dtype=np.float32)
 
 

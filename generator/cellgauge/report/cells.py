@@ -77,10 +77,19 @@ def task_cell(task: TaskCard) -> Cell:
     return Cell(task.name, (task.id,), href=f"tasks/{task.id}/")
 
 
-def score_cell(score: Score | None, *, href: str | None = None) -> Cell:
-    """Return a score with its interval below; it downloads as value, low and high."""
+def score_cell(score: Score | None, *, href: str | None = None, why: str | None = None) -> Cell:
+    """Return a score with its interval below; it downloads as value, low and high.
+
+    Parameters
+    ----------
+    why
+        Why there is no score, where that is known.
+    """
     if score is None:
-        return Cell("–", (None, None, None))
+        return Cell("–", (None, None, None), hover=why or "", small="undefined" if why else "")
+    if score.interval is None:
+        why = score.why_no_interval or ""
+        return Cell(number(score.value), (score.value, None, None), small="no interval", href=href, hover=why)
     low, high = score.interval.low, score.interval.high
     return Cell(number(score.value), (score.value, low, high), small=interval(low, high), href=href)
 
@@ -90,7 +99,7 @@ def difference_cell(
 ) -> Cell:
     """Return a difference to the baseline with its interval below; it downloads with its adjusted p-value."""
     if difference is None:
-        return Cell("–", (None, None, None, None), hover=why, small=why)
+        return Cell("–", (None, None, None, None), hover=why, small=why.partition(":")[0])
     low, high = difference.low, difference.high
     return Cell(
         number(difference.value, decimals, signed=True),

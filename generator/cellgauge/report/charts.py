@@ -65,6 +65,8 @@ class Figure:
     """The text alternative: it states the finding, not the form."""
     reference: float | None = None
     """Where the reference line stands."""
+    dashed: float | None = None
+    """Where a second line stands, such as the agreement of replicates."""
     domain: tuple[float, float] | None = None
     """The axis; marks outside become arrows at its edge. None: as wide as the rows above the separator need."""
     bounds: tuple[float | None, float | None] = (None, None)
@@ -85,7 +87,7 @@ class Figure:
             return self.domain
         decisive = [mark for mark in self.marks if not mark.below] or list(self.marks)
         points = [x for mark in decisive for x in (mark.low, mark.high, mark.value, *mark.faint)]
-        points += [self.reference] if self.reference is not None else []
+        points += [line for line in (self.reference, self.dashed) if line is not None]
         low, high = min(points), max(points)
         margin = max(0.08 * (high - low), 0.005)
         return low - margin, high + margin
@@ -174,6 +176,9 @@ def _spec(figure: Figure, layout: Layout) -> dict[str, Any]:
     colour = alt.Color("colour:N", scale=None, legend=None)
     base = _chart(rows)
     layers = []
+    if figure.dashed is not None and low <= figure.dashed <= high:
+        dashed = _chart([{"value": figure.dashed}])
+        layers.append(dashed.mark_rule(color=_TEXT, opacity=0.55, strokeDash=[4, 4]).encode(x=x))
     if figure.reference is not None and low <= figure.reference <= high:
         line = _chart([{"value": figure.reference}])
         layers.append(line.mark_rule(color=_TEXT, strokeWidth=1.2, opacity=0.75).encode(x=x))

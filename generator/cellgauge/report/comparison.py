@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from cellgauge.cards import MetricCard, ModelCard, TaskCard
-from cellgauge.report.dataset_comparison import DatasetComparison, Row, compare_on, n_replicates
+from cellgauge.report.dataset_comparison import DatasetComparison, Row, Said, compare_on
 from cellgauge.report.numbers import interval, listing, number, percent, plural
 from cellgauge.report.release import ReleaseView
 from cellgauge.results.schema import Result
@@ -29,10 +29,13 @@ class Terms:
     """The protocol as the judged results used it; as the task's card has it, where nothing is judged."""
 
     version: str
-    replicates: str
     level: str
     alpha: str
     seeds: str
+    resamples: str
+    """What is common to the model and the baseline: "4,000 resamples", "donors left out"."""
+    interval: str
+    """How the interval of a difference is made."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class TaskComparison:
     metric: MetricCard
     baseline: ModelCard
     datasets: tuple[DatasetComparison, ...]
+    guard: MetricCard | None = None
+    """Of the score that may not get worse, where the task has one."""
 
     @property
     def score_name(self) -> str:
@@ -66,8 +71,8 @@ class TaskComparison:
 
     @property
     def measured(self) -> list[DatasetComparison]:
-        """Datasets of measured cells; simulated ones never count."""
-        return [one for one in self.datasets if one.dataset.evidence == "measured"]
+        """Datasets of measured cells that count: simulated ones and demonstrations never do."""
+        return [one for one in self.datasets if _kind(one) == "measured"]
 
     def on(self, dataset: str) -> DatasetComparison | None:
         """Return the comparison on one dataset, if it has results."""
@@ -78,15 +83,35 @@ class TaskComparison:
         """Version, resamples, level and seeds, as the judged results used them."""
         protocol = self.task.protocol
         used = [result for one in self.datasets for result in one.used]
-        levels = {score.interval.level for result in used for score in result.scores} or {protocol.level}
+        intervals = [score.interval for result in used for score in result.scores]
+        levels = {interval.level for interval in intervals if interval is not None} or {protocol.level}
         seeds = {tuple(result.seeds) for result in used} or {tuple(protocol.seeds)}
         return Terms(
             version=_either({result.task.version for result in used} or {protocol.version}, str),
-            replicates=_either({n_replicates(result) for result in used} or {protocol.replicates}, "{:,}".format),
             level=_either(levels, percent),
             alpha=_either(levels, lambda level: f"{1 - level:.2g}"),
             seeds=_either(seeds, lambda some: ", ".join(map(str, some))),
+            **self._resampling(used),
         )
+
+    def _resampling(self, used: list[Result]) -> dict[str, str]:
+        """Describe what was drawn or left out, and the interval of a difference, as the results have it."""
+        results = used or [row.result for one in self.datasets for row in one.rows]
+        drawn = [result.replicates for result in results if result.replicates is not None]
+        amounts = {one.n_replicates for one in drawn if one.method == "bootstrap"}
+        leaves_out = any(one.method == "jackknife" for one in drawn)
+        if not drawn:
+            leaves_out = self.task.unit != "cell"
+            amounts = set() if leaves_out else {self.task.protocol.replicates}
+        resamples, intervals = [], []
+        if amounts:
+            resamples.append(f"{_either(amounts, '{:,}'.format)} resamples")
+            intervals.append("the percentile interval of the differences, resample by resample")
+        if leaves_out:
+            resamples.append("groups left out, one at a time")
+            intervals.append("that of the jackknife of the differences, with t quantiles")
+        several = len(resamples) > 1
+        return {"resamples": " or ".join(resamples), "interval": " or ".join(intervals) + ", by dataset" * several}
 
     def verdict(self) -> Verdict:
         """Say in one sentence what the task shows."""
@@ -95,38 +120,69 @@ class TaskComparison:
         if not any(one.rows for one in self.datasets):
             return Verdict(self._why_no_scores(), "")
         counted = [one for one in self.measured if one.judged]
-        simulated = [one for one in self.datasets if one.dataset.evidence == "simulated" and one.judged]
-        if not counted and not simulated:
+        apart = {kind: [one for one in self.datasets if _kind(one) == kind and one.judged] for kind in _APART}
+        uncounted = next((kind for kind in _APART if apart[kind]), None)
+        if not counted and uncounted is None:
             return Verdict(f"Nothing to compare yet: {self._why_nothing()}{self._left_out(self.datasets)}.", "")
-        chosen = counted or simulated
+        chosen = counted or apart[uncounted or ""]
         where = f"on {_in_sentence(self.task.name)}"
         if not counted:
-            where += " in simulated data"
+            where += f" in {_APART[uncounted or '']}"
         sentence = self._of_one(chosen[0], where) if len(chosen) == 1 else self._of_several(chosen, where)
         left_out = self._left_out(tuple(self.measured) if counted else self.datasets)
-        return Verdict(f"{sentence}{left_out}.", self._basis(counted, simulated))
+        return Verdict(f"{sentence}{left_out}.", self._basis(counted, apart))
 
     def how_ranked(self) -> list[str]:
         """Describe the comparison, from the very values that it used."""
-        terms = self.terms
+        terms, baseline = self.terms, self.baseline.name
         better = "higher" if self.metric.direction == "higher" else "lower"
         sizes = sorted({len(one.judged) for one in self.datasets if one.judged})
         family = f" (here {' or '.join(str(size) for size in sizes)})" if sizes else ""
-        return [
+        lines = [
             f"Only the primary score counts: {self.score_name}; {better} is better. The task's card declares "
             f"it (protocol version {terms.version}); no result can change it.",
-            f"Each model is compared with one declared baseline, {self.baseline.name}, on the same dataset, the same "
-            f"seeds ({terms.seeds}) and the same {terms.replicates} resamples.",
-            f"The difference is the model's score minus the baseline's, signed so that positive is better. Its "
-            f"interval is the {terms.level} percentile interval of the differences, resample by resample.",
+            f"Each model is compared with one declared baseline, {baseline}, on the same dataset, the same "
+            f"seeds ({terms.seeds}) and the same {terms.resamples}.",
+            "The difference is the model's score minus the baseline's, signed so that positive is better. Its "
+            f"{terms.level} interval is {terms.interval}.",
             f"“Better” and “worse” need a two-sided p-value of {terms.alpha} or less after Holm's "
             f"adjustment for all models compared on that dataset{family}, and the whole interval on that side of zero; "
             "all else is “not separated”. Intervals are drawn unadjusted, so that one may just miss zero and still be "
             "called not separated.",
-            "The order of rows is the order of the scores, and no claim by itself. Controls are reference points: "
-            "their outcome is known beforehand, and they are neither ranked nor counted. Simulated data never count "
-            "towards measured data, and datasets of one study count as one.",
         ]
+        if self.task.guard is not None and self.guard is not None:
+            lines.append(
+                f"A gain is called “better” only where {self.guard.name} is not worse than {baseline}'s by more than "
+                f"{self.task.guard.margin:g}: the interval of that difference has to lie above "
+                f"−{self.task.guard.margin:g}. Otherwise the gain is “in doubt”."
+            )
+        if self.task.relevant_difference is not None:
+            lines.append(
+                f"A difference below {self.task.relevant_difference:g} is too small to matter, however certain it "
+                "is, and called “slightly better” or “slightly worse”. The task's card declares that size."
+            )
+        if how := self._ranks_from():
+            lines.append(
+                "The range of ranks of a model runs from 1 plus the number of models that are better to the number of "
+                f"models minus those that are worse, the baseline included, comparing every pair. {how} are adjusted "
+                "by Holm's method over all pairs of a dataset."
+            )
+        lines.append(
+            "The order of rows is the order of the scores, and no claim by itself. Controls are reference points: "
+            "their outcome is known beforehand, and they are neither ranked nor counted. Simulated data and "
+            "demonstrations never count towards measured data, and datasets of one study count as one."
+        )
+        return lines
+
+    def _ranks_from(self) -> str:
+        kinds = {one.ranking.p_values for one in self.datasets if one.ranking}
+        words = {
+            "counted": "p-values counted among resamples",
+            "normal": "p-values from the normal distribution (there are too few resamples to count them)",
+            "t": "p-values from the t distribution",
+        }
+        said = listing([words[kind] for kind in sorted(kinds)])
+        return said[:1].upper() + said[1:]
 
     def _why_no_scores(self) -> str:
         if outdated := [row for one in self.datasets for row in one.outdated]:
@@ -145,6 +201,8 @@ class TaskComparison:
             return f"the baseline, {self.baseline.name}, has no result"
         if not any(row.role == "model" for row in rows):
             return "only the baseline and controls have results"
+        if all(row.score is None for row in rows if row.role == "model"):
+            return f"no model has a value of the primary score, {self.score_name}"
         return "no model was evaluated on the same resamples as the baseline"
 
     def _left_out(self, datasets: tuple[DatasetComparison, ...]) -> str:
@@ -164,10 +222,36 @@ class TaskComparison:
             return f"{_too_few(one).capitalize()} {where}: {why}"
         if total == 1:
             (row,) = one.judged
+            if row.word == "in doubt":
+                return f"{row.model.name}, the only model compared, {self._in_doubt('gains')} {where}"
             if row.word == "not separated":
                 return f"{row.model.name}, the only model compared, could not be told apart from {baseline} {where}"
-            return f"{row.model.name}, the only model compared, is {row.word} than {baseline} {where}, {_by(row, one)}"
+            small = f" ({self._too_small()})" if row.word in _SLIGHTLY else ""
+            what = f"{row.word} than {baseline} {where}, {_by(row, one)}{small}"
+            return f"{row.model.name}, the only model compared, is {what}"
+        parts = [self._counts_of_one(one, where, better, worse)]
+        if doubted := one.count("in doubt"):
+            parts.append(f"{doubted} {self._in_doubt('gains' if doubted == 1 else 'gain')}")
+        for word in _SLIGHTLY:
+            if count := one.count(word):
+                parts.append(f"{count} {_are(count)} {word} ({self._too_small()})")
+        return "; ".join(parts)
+
+    def _too_small(self) -> str:
+        return f"by less than {self.task.relevant_difference:g}, too small to matter"
+
+    def _in_doubt(self, gains: str) -> str:
+        kept = f"{self.guard.short_name} is not shown to be kept" if self.guard else "at an unknown cost"
+        return f"{gains} in {self.metric.short_name}, but {kept}"
+
+    def _counts_of_one(self, one: DatasetComparison, where: str, better: int, worse: int) -> str:
+        total, baseline = len(one.judged), self.baseline.name
         everyone = "Both models" if total == 2 else f"All {total} models"
+        if not better and any(one.count(word) for word in _SLIGHTLY):
+            sentence = f"None of {total} models is better than {baseline} {where} by an amount that matters"
+            return f"{sentence}; {worse} {_are(worse)} worse" if worse else sentence
+        if not better and not worse and one.count("not separated") < total:
+            return f"None of {total} models is better than {baseline} {where}"
         if not better and not worse:
             return f"None of {total} models could be told apart from {baseline} {where}"
         if total in (better, worse):
@@ -192,14 +276,20 @@ class TaskComparison:
             parts.append(f"No model is better than {self.baseline.name} {where}, on {datasets}")
         if any(one.count("worse") for one in enough):
             parts.append(f"worse: {_by_model(enough, 'worse')}")
+        if any(one.count("in doubt") for one in enough):
+            parts.append(f"{self._in_doubt('gaining')}: {_by_model(enough, 'in doubt')}")
+        for word in _SLIGHTLY:
+            if any(one.count(word) for one in enough):
+                parts.append(f"{word} ({self._too_small()}): {_by_model(enough, word)}")
         parts += [f"{_too_few(one)} on {one.dataset.name}" for one in few]
         sentence = "; ".join(parts)
         return sentence[0].upper() + sentence[1:]
 
-    def _basis(self, counted: list[DatasetComparison], simulated: list[DatasetComparison]) -> str:
+    def _basis(self, counted: list[DatasetComparison], apart: dict[str, list[DatasetComparison]]) -> str:
         studies = len({one.dataset.study for one in counted})
         words = [self.score_name, f"{self.terms.level} paired intervals, Holm-adjusted"]
-        words += _sizes(counted or simulated)
+        shown = [(kind, datasets) for kind, datasets in apart.items() if datasets]
+        words += _sizes(counted or shown[0][1])
         if len(counted) == 1:
             words.append("one dataset: the order of models is descriptive")
         elif counted:
@@ -208,10 +298,23 @@ class TaskComparison:
             )
             words.append(f"{amount}: the order of models is descriptive" if studies <= FEW_STUDIES else amount)
         if not counted:
-            words.append("simulated data only")
-        elif simulated:
-            words.append(f"{plural(len(simulated), 'simulated dataset')} shown apart and not counted")
+            words.append(f"{_APART[shown[0][0]]} only")
+            shown = shown[1:]
+        for kind, datasets in shown:
+            what = "simulated dataset" if kind == "simulated" else "demonstration"
+            words.append(f"{plural(len(datasets), what)} shown apart and not counted")
         return "; ".join(words)
+
+
+_APART = {"simulated": "simulated data", "demonstration": "a demonstration"}
+"""Kinds of datasets that never count, as they stand in a sentence; the first that there is makes a verdict alone."""
+
+
+def _kind(one: DatasetComparison) -> str:
+    """Return whether a dataset counts: measured, or why it does not."""
+    if one.dataset.evidence == "simulated":
+        return "simulated"
+    return "measured" if one.dataset.demonstration is None else "demonstration"
 
 
 def compare_task(view: ReleaseView, task: TaskCard) -> TaskComparison:
@@ -221,8 +324,10 @@ def compare_task(view: ReleaseView, task: TaskCard) -> TaskComparison:
         by_dataset.setdefault(result.dataset.id, []).append(result)
     datasets = tuple(compare_on(view, task, dataset, results) for dataset, results in sorted(by_dataset.items()))
     # Measured data come first, whatever their names.
-    ordered = tuple(sorted(datasets, key=lambda one: one.dataset.evidence != "measured"))
-    return TaskComparison(task, view.cards.metrics[task.primary.metric], view.cards.models[task.baseline], ordered)
+    ordered = tuple(sorted(datasets, key=lambda one: ["measured", *_APART].index(_kind(one))))
+    metrics = view.cards.metrics
+    guard = metrics[task.guard.metric] if task.guard else None
+    return TaskComparison(task, metrics[task.primary.metric], view.cards.models[task.baseline], ordered, guard)
 
 
 def _either(values: set[T], write: Callable[[T], str]) -> str:
@@ -260,6 +365,7 @@ def _by_model(datasets: list[DatasetComparison], word: str) -> str:
     return listing([f"{first} on {most} of {len(datasets)} datasets", *(f"{name} on {n}" for name, n in others)])
 
 
+_SLIGHTLY: tuple[Said, ...] = ("slightly better", "slightly worse")
 _NAMED_MODELS = 4
 """More models than this become a number."""
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cellgauge.cards import DatasetCard, ModelCard, TaskCard
 from cellgauge.report.numbers import SCORE_DECIMALS
 from cellgauge.report.release import ReleaseView
 from cellgauge.results.schema import Result, Score
+from cellgauge.stats.jackknife import paired_jackknife
 from cellgauge.stats.paired import Difference, Word, holm, paired_difference, word
+from cellgauge.stats.ranks import Ranking, RankRange, rank_jackknife, rank_replicates
 
 Role = Literal["baseline", "control", "model"]
+Said = Word | Literal["in doubt", "slightly better", "slightly worse"]
+"""What a comparison shows. "in doubt": better, but what may not get worse may have; slightly: by less than matters."""
 
 MOST_DECIMALS = 6
 NO_SCORES = frozenset(
@@ -36,8 +41,14 @@ class Row:
     """The primary score; None where an older protocol did not have it."""
     difference: Difference | None = None
     """To the baseline, positive where the model is better; None for the baseline itself."""
-    word: Word | None = None
+    guarded: Difference | None = None
+    """The same for the score that may not get worse, where the task has one."""
+    word: Said | None = None
     """Only for models: controls and the baseline are never judged."""
+    in_views: dict[str, Difference] = field(default_factory=dict)
+    """View → the same for the primary metric in it, where it is another view than the primary score's."""
+    ranks: RankRange | None = None
+    """The ranks it may have among models and baseline."""
     adjusted_p: float | None = None
     """Holm-adjusted, where there is a word."""
     note: str | None = None
@@ -57,6 +68,8 @@ class DatasetComparison:
     """Scores that were computed with other cards than today's; none of them is in ``rows``."""
     failures: int = 0
     """How many models were tried and gave no scores."""
+    ranking: Ranking | None = None
+    """All models and the baseline against each other."""
 
     @property
     def ranked(self) -> list[Row]:
@@ -80,8 +93,8 @@ class DatasetComparison:
         least = min((abs(bound) for bound in deciding if bound), default=1.0)
         return next((n for n in range(SCORE_DECIMALS, MOST_DECIMALS) if round(least, n)), MOST_DECIMALS)
 
-    def count(self, wanted: Word) -> int:
-        """Return how many models are ``better``, ``worse`` or ``not separated``."""
+    def count(self, wanted: Said) -> int:
+        """Return how many models are ``better``, ``worse``, ``in doubt`` or ``not separated``."""
         return sum(row.word == wanted for row in self.judged)
 
     def row(self, model: str) -> Row | None:
@@ -101,7 +114,8 @@ class DatasetComparison:
     @property
     def has_too_few_resamples(self) -> bool:
         """Whether not even the least p-value that so few resamples can give would count after Holm's adjustment."""
-        levels = [row.score.interval.level for row in self.judged if row.score is not None]
+        intervals = [row.score.interval for row in self.judged if row.score is not None]
+        levels = [one.level for one in intervals if one is not None and one.n_groups is None]
         return bool(levels) and len(levels) * 2 / (self.resamples + 1) > 1 - min(levels) + 1e-12
 
 
@@ -111,7 +125,8 @@ def compare_on(view: ReleaseView, task: TaskCard, dataset: str, results: list[Re
     done = [result for result in results if result.status == "done"]
     fresh = [result for result in done if view.outdated(result) is None]
     reference = next((result for result in fresh if result.model.id == task.baseline), None)
-    rows = _judge([_compare_one(view, task, result, reference, sign) for result in fresh])
+    rows = _judge([_compare_one(view, task, result, reference, sign) for result in fresh], task)
+    rows, ranking = _ranked(view, rows, sign)
     rows.sort(key=lambda row: (row.role == "control", -sign * row.score.value if row.score else np.inf, row.model.id))
     outdated = [
         replace(_row(view, task, result), note=mark, outdated=True)
@@ -123,7 +138,8 @@ def compare_on(view: ReleaseView, task: TaskCard, dataset: str, results: list[Re
         _row(view, task, result).role == "model" and result.status in NO_SCORES and view.outdated(result) is None
         for result in empties
     )
-    return DatasetComparison(view.cards.datasets[dataset], tuple(rows), empties, tuple(outdated), failures)
+    card = view.cards.datasets[dataset]
+    return DatasetComparison(card, tuple(rows), empties, tuple(outdated), failures, ranking)
 
 
 def _row(view: ReleaseView, task: TaskCard, result: Result) -> Row:
@@ -137,37 +153,113 @@ def _compare_one(view: ReleaseView, task: TaskCard, result: Result, reference: R
     row = _row(view, task, result)
     if row.role == "baseline":
         return row
+    if reference is not None and _shared(result, reference):
+        row = replace(row, in_views=_in_views(view, task, result, reference, sign))
     if row.score is None:
-        return replace(row, note="this result has no primary score")
+        why = result.why_undefined(task.primary.key)
+        return replace(row, note=f"no primary score: {why}" if why else "this result has no primary score")
     base = reference.score(task.primary.key) if reference else None
     if reference is None or base is None:
         return replace(row, note="not comparable: the baseline has no score here")
     if result.replicates is None or reference.replicates is None:
         return replace(row, note="not comparable: no replicates")
-    if result.replicates.stream != reference.replicates.stream:
+    if not _shared(result, reference):
         return replace(row, note="not comparable: it was not evaluated on the baseline's resamples")
-    difference = paired_difference(
-        row.score.value,
-        base.value,
-        view.replicates(result)[result.scores.index(row.score)],
-        view.replicates(reference)[reference.scores.index(base)],
-        level=row.score.interval.level,
+    if row.score.interval is None or base.interval is None:
+        return replace(row, note=f"not comparable: {row.score.why_no_interval or base.why_no_interval}")
+    difference = _difference(view, result, reference, task.primary.key, sign)
+    guarded = None
+    if task.guard is not None:
+        metric = view.cards.metrics[task.guard.metric]
+        guarded = _difference(view, result, reference, task.guard.key, 1 if metric.direction == "higher" else -1)
+    return replace(row, difference=difference, guarded=guarded)
+
+
+def _shared(result: Result, reference: Result) -> bool:
+    """Whether two results were evaluated on the same resamples."""
+    ours, theirs = result.replicates, reference.replicates
+    return ours is not None and theirs is not None and ours.stream == theirs.stream
+
+
+def _in_views(view: ReleaseView, task: TaskCard, result: Result, reference: Result, sign: int) -> dict[str, Difference]:
+    primary = task.primary
+    others = [ref for ref in task.scores if ref.metric == primary.metric and ref.view not in (None, primary.view)]
+    found = {ref.view: _difference(view, result, reference, ref.key, sign) for ref in others}
+    return {name: difference for name, difference in found.items() if name and difference is not None}
+
+
+def _difference(view: ReleaseView, result: Result, reference: Result, key: str, sign: int) -> Difference | None:
+    """Compare one score of two results that share their resamples; None where either lacks it or its interval."""
+    ours, theirs = result.score(key), reference.score(key)
+    if ours is None or theirs is None or ours.interval is None or theirs.interval is None:
+        return None
+    replicates = _replicates_of(view, result, ours), _replicates_of(view, reference, theirs)
+    if ours.interval.n_groups is None:
+        level = ours.interval.level
+        return paired_difference(ours.value, theirs.value, *replicates, level=level, sign=sign)
+    return paired_jackknife(
+        np.array(ours.by_seed),
+        np.array(theirs.by_seed),
+        replicates[0].reshape(-1, len(ours.by_seed)),
+        replicates[1].reshape(-1, len(theirs.by_seed)),
+        ours.interval.n_groups,
+        level=ours.interval.level,
         sign=sign,
     )
-    return replace(row, difference=difference)
 
 
-def _judge(rows: list[Row]) -> list[Row]:
-    """Give each compared model its word, Holm-adjusted over all of them."""
+def _replicates_of(view: ReleaseView, result: Result, score: Score) -> NDArray[np.float64]:
+    return np.asarray(view.replicates(result)[result.scores.index(score)], dtype=np.float64)
+
+
+def _ranked(view: ReleaseView, rows: list[Row], sign: int) -> tuple[list[Row], Ranking | None]:
+    """Give each compared model and the baseline the ranks that it may have."""
+    places = [place for place, row in enumerate(rows) if row.word is not None or row.role == "baseline"]
+    chosen = [(rows[place].result, rows[place].score) for place in places]
+    scores = [score for _, score in chosen if score is not None and score.interval is not None]
+    if len(scores) < max(2, len(places)):
+        return rows, None
+    replicates = np.array([_replicates_of(view, result, score) for result, score in chosen if score is not None])
+    first = scores[0].interval
+    assert first is not None  # noqa: S101 (none is among the scores)
+    if first.n_groups is None:
+        values = np.array([score.value for score in scores])
+        ranking = rank_replicates(values, replicates, level=first.level, sign=sign)
+    else:
+        by_seed = np.array([score.by_seed for score in scores])
+        left_out = replicates.reshape(len(scores), -1, by_seed.shape[1])
+        ranking = rank_jackknife(by_seed, left_out, first.n_groups, level=first.level, sign=sign)
+    out = list(rows)
+    for place, ranks in zip(places, ranking.ranges, strict=True):
+        out[place] = replace(out[place], ranks=ranks)
+    return out, ranking
+
+
+def _judge(rows: list[Row], task: TaskCard) -> list[Row]:
+    """Give each compared model its word, Holm-adjusted over all of them.
+
+    A gain counts only where the guard score is not worse by its margin: its interval must lie above that. A
+    difference below what the task calls relevant is called slight.
+    """
     differences = [row.difference for row in rows if row.role == "model" and row.difference is not None]
     adjusted = iter(holm([difference.p for difference in differences]))
     judged = []
     for row in rows:
         if row.role == "model" and row.difference is not None and row.score is not None:
             p = next(adjusted)
-            row = replace(row, word=word(row.difference, p, row.score.interval.level), adjusted_p=p)
+            level = row.score.interval.level if row.score.interval else 1.0
+            said: Said = word(row.difference, p, level)
+            guard, least = task.guard, task.relevant_difference or 0.0
+            if abs(row.difference.value) < least:
+                said = _SLIGHT.get(said, said)
+            elif said == "better" and guard is not None and (not row.guarded or row.guarded.low <= -guard.margin):
+                said = "in doubt"
+            row = replace(row, word=said, adjusted_p=p)
         judged.append(row)
     return judged
+
+
+_SLIGHT: dict[Said, Said] = {"better": "slightly better", "worse": "slightly worse"}
 
 
 def _bounds(row: Row) -> tuple[float, ...]:

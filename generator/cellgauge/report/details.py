@@ -27,7 +27,7 @@ def read_details(details: Mapping[str, JsonValue], seeds: Sequence[int]) -> Deta
     facts: list[tuple[str, str]] = []
     tables: list[Table] = []
     for key, value in details.items():
-        table = _table(key, value)
+        table = _confusion(key, value, details.get("classes")) or _table(key, value)
         if isinstance(value, list) and len(value) == len(seeds) and all(isinstance(inner, dict) for inner in value):
             tables += _by_seed(key, [inner for inner in value if isinstance(inner, dict)], seeds)
         elif table is not None:
@@ -49,6 +49,19 @@ def _with_own_ids(tables: list[Table]) -> tuple[Table, ...]:
         taken.add(id_)
         out.append(replace(table, id=id_))
     return tuple(out)
+
+
+def _confusion(key: str, value: JsonValue, classes: JsonValue) -> Table | None:
+    """Return how many of each class were taken for which, with the classes of the same details as names."""
+    if not key.startswith("confusion") or not isinstance(value, list) or not isinstance(classes, list):
+        return None
+    columns = (Column("class", "Class"), *(Column(f"as-{name}", f"as {name}", numeric=True) for name in classes))
+    rows = (
+        Row((Cell(str(name)), *(_cell(count) for count in counts)))
+        for name, counts in zip(classes, value, strict=True)
+        if isinstance(counts, list)
+    )
+    return Table(f"details-{_slug(key)}", f"{_label(key)}: cells, summed over seeds", columns, tuple(rows))
 
 
 def _table(key: str, value: JsonValue) -> Table | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cellgauge.cards import MetricCard, ScoreRef, TaskCard
+from cellgauge.cards.task import Stress
 from cellgauge.report import cells
 from cellgauge.report.charts import GREY, Figure, Mark
 from cellgauge.report.comparison import TaskComparison
@@ -14,7 +15,7 @@ from cellgauge.report.numbers import interval, listing, number
 from cellgauge.report.release import ReleaseView
 from cellgauge.report.tables import Cell, Column, Table
 from cellgauge.report.tables import Row as TableRow
-from cellgauge.results.schema import Result
+from cellgauge.results.schema import Result, score_key
 
 _ABOUT = ("dataset", "evidence", "study", "role", "status", "reason", "outdated", "result_id")
 _COST = ("seconds_per_embedding", "peak_memory_mb", "leakage")
@@ -30,7 +31,7 @@ def leaderboard(view: ReleaseView, comparison: TaskComparison) -> Table:
 
     Pages show parts of it; the downloads hold all of it.
     """
-    task, baseline = comparison.task, comparison.baseline.name
+    task, baseline, metric = comparison.task, comparison.baseline.name, comparison.metric.short_name
     columns = (
         *(Column(key, key.replace("_", " "), shown=False) for key in _ABOUT),
         Column("model", "Model"),
@@ -43,7 +44,17 @@ def leaderboard(view: ReleaseView, comparison: TaskComparison) -> Table:
             hover=f"Difference to {baseline} in {comparison.score_name}, signed so that positive is better",
         ),
         Column("verdict", "Verdict", hover="Holm-adjusted over all models compared on this dataset"),
+        Column(
+            "ranks",
+            "Ranks",
+            ("first", "last"),
+            numeric=True,
+            direction="lower",
+            hover="The ranks it may have among models and baseline: pairs that are not separated may change places",
+        ),
+        *(_difference_column(name, baseline, metric) for name in _views_of(task)),
         *(_score_column(view, task, ref) for ref in task.scores),
+        *(_stress_column(view, task, stress) for stress in task.stress),
         cells.WALL,
         cells.MEMORY,
         cells.LEAKAGE_COLUMN,
@@ -53,26 +64,45 @@ def leaderboard(view: ReleaseView, comparison: TaskComparison) -> Table:
 
 
 def parts(view: ReleaseView, comparison: TaskComparison, table: Table, dataset: str) -> list[tuple[str, Table]]:
-    """Return the tables of one dataset as pages show them: the primary view first, then each other view."""
+    """Return the tables of one dataset as pages show them: the primary view first, then each family or other view."""
     task, card = comparison.task, view.cards.datasets[dataset]
     primary = task.primary.view
     first = [ref.key for ref in task.scores if ref.view in (primary, None)]
     names = {one.id: one.name for one in task.views}
     title = f"{task.name} on {card.name}" + (f", {names[primary]}" if primary else "")
-    out = [(names.get(primary or "", ""), _part(table, dataset, title, ["difference", "verdict", *first, *_COST]))]
-    for one in task.views:
+    if task.families:
+        first = [task.primary.key, *([task.guard.key] if task.guard else [])]
+    out = [
+        (names.get(primary or "", ""), _part(table, dataset, title, ["difference", "verdict", "ranks", *first, *_COST]))
+    ]
+    for family in task.families:
+        keys = [ref.key for ref in task.scores if ref.metric in family.metrics]
+        suffix = family.name.lower().replace(" ", "-")
+        out.append((family.name, _part(table, dataset, f"{title}: {family.name.lower()}", keys, suffix=suffix)))
+    for one in [] if task.families else task.views:
         keys = [ref.key for ref in task.scores if ref.view == one.id]
         if one.id != primary and keys:
-            out.append(
-                (one.name, _part(table, dataset, f"{task.name} on {card.name}, {one.name}", keys, suffix=one.id))
-            )
+            compared = [f"difference@{one.id}"] if one.id in _views_of(task) else []
+            caption = f"{task.name} on {card.name}, {one.name}"
+            out.append((one.name, _part(table, dataset, caption, [*compared, *keys], suffix=one.id)))
+    stressed = [_stressed(task, stress) for stress in task.stress]
+    if any(result.score(key) for result in view.select(task=task.id, dataset=dataset) for key in stressed):
+        keys = [task.primary.key, *stressed]
+        caption = f"{task.name} on {card.name}, when models are shown worse data"
+        out.append(("Worse data", _part(table, dataset, caption, keys, suffix="stress", controls=False)))
     return out
 
 
-def _part(table: Table, dataset: str, caption: str, keys: Sequence[str], suffix: str = "") -> Table:
+def _part(
+    table: Table, dataset: str, caption: str, keys: Sequence[str], suffix: str = "", *, controls: bool = True
+) -> Table:
     place = next(i for i, column in enumerate(table.columns) if column.key == "dataset")
     id_ = f"scores-{dataset}--{suffix}" if suffix else f"scores-{dataset}"
-    return table.part(id_, caption, rows=lambda row: row.cells[place].raw == (dataset,), columns=["model", *keys])
+
+    def is_shown(row: TableRow) -> bool:
+        return row.cells[place].raw == (dataset,) and (controls or row.group != "control")
+
+    return table.part(id_, caption, rows=is_shown, columns=["model", *keys])
 
 
 def forest(
@@ -127,9 +157,17 @@ def _mark(row: Row, colours: dict[str, str], decimals: int) -> Mark:
     )
 
 
+def _stress_column(view: ReleaseView, task: TaskCard, stress: Stress) -> Column:
+    metric = view.cards.metrics[task.primary.metric]
+    return cells.header_of(_stressed(task, stress), f"{metric.short_name}, {stress.name}", metric.direction, metric.id)
+
+
 def _score_column(view: ReleaseView, task: TaskCard, ref: ScoreRef) -> Column:
     metric = view.cards.metrics[ref.metric]
-    return cells.header_of(ref.key, metric.short_name, metric.direction, metric.id)
+    # Tables of families hold several views; in the table of one view its name is the heading.
+    views = {one.id: one.name for one in task.views} if task.families else {}
+    name = f"{metric.short_name}, {views[ref.view]}" if ref.view in views else metric.short_name
+    return cells.header_of(ref.key, name, metric.direction, metric.id)
 
 
 def _rows(view: ReleaseView, comparison: TaskComparison, one: DatasetComparison) -> list[TableRow]:
@@ -145,7 +183,10 @@ def _rows(view: ReleaseView, comparison: TaskComparison, one: DatasetComparison)
                     replace(name, small=row.note or "") if row.outdated else name,
                     cells.difference_cell(row.difference, why=why, p=row.adjusted_p, decimals=one.decimals),
                     word_of(row),
-                    *(cells.score_cell(row.result.score(ref.key)) for ref in comparison.task.scores),
+                    ranks_of(row),
+                    *(_difference_in(row, name, one.decimals) for name in _views_of(comparison.task)),
+                    *(_score(row.result, ref.key) for ref in comparison.task.scores),
+                    *(_score(row.result, _stressed(comparison.task, stress)) for stress in comparison.task.stress),
                     *_cost(row.result),
                 ),
                 group=group,
@@ -173,8 +214,15 @@ def _rows(view: ReleaseView, comparison: TaskComparison, one: DatasetComparison)
 
 def _middle(comparison: TaskComparison) -> list[Column]:
     """The columns between the model and its cost, for a row without scores."""
-    differences = [Column("difference", "", ("", "low", "high", "adjusted_p")), Column("verdict", "")]
-    return [*differences, *(Column(ref.key, "", ("", "low", "high")) for ref in comparison.task.scores)]
+    task = comparison.task
+    keys = [*(ref.key for ref in task.scores), *(_stressed(task, stress) for stress in task.stress)]
+    return [
+        Column("difference", "", ("", "low", "high", "adjusted_p")),
+        Column("verdict", ""),
+        Column("ranks", "", ("first", "last")),
+        *(Column(name, "", ("", "low", "high")) for name in _views_of(task)),
+        *(Column(key, "", ("", "low", "high")) for key in keys),
+    ]
 
 
 def word_of(row: Row) -> Cell:
@@ -182,6 +230,44 @@ def word_of(row: Row) -> Cell:
     if row.outdated:
         return Cell("outdated", (None,), hover=row.note or "", tone="control")
     return cells.word_cell(row.word, row.role)
+
+
+def ranks_of(row: Row) -> Cell:
+    """Return the ranks that a model may have."""
+    if row.ranks is None:
+        return Cell("–", (None, None))
+    best, worst = row.ranks.best, row.ranks.worst
+    return Cell(str(best) if best == worst else f"{best}–{worst}", (best, worst))
+
+
+def _views_of(task: TaskCard) -> list[str]:
+    """Return the views in which the primary metric is compared, besides that of the primary score."""
+    primary = task.primary
+    return [ref.view for ref in task.scores if ref.metric == primary.metric and ref.view and ref.view != primary.view]
+
+
+def _difference_column(view: str, baseline: str, metric: str) -> Column:
+    return Column(
+        f"difference@{view}",
+        f"{metric} vs {baseline}",
+        ("", "low", "high"),
+        numeric=True,
+        direction="higher",
+        hover=f"Difference to {baseline} in this view, positive where better; no verdict rests on it",
+    )
+
+
+def _difference_in(row: Row, view: str, decimals: int) -> Cell:
+    cell = cells.difference_cell(row.in_views.get(view), decimals=decimals)
+    return replace(cell, raw=cell.raw[:3])
+
+
+def _score(result: Result, key: str) -> Cell:
+    return cells.score_cell(result.score(key), why=result.why_undefined(key))
+
+
+def _stressed(task: TaskCard, stress: Stress) -> str:
+    return score_key(task.primary.metric, task.primary.view, stress.id)
 
 
 def _about(view: ReleaseView, one: DatasetComparison, result: Result, role: str) -> list[Cell]:

@@ -15,7 +15,7 @@ from cellgauge.report.numbers import SCORE_DECIMALS, interval, listing, number
 from cellgauge.report.release import ReleaseView
 from cellgauge.report.tables import Cell, Column, Table
 from cellgauge.report.tables import Row as TableRow
-from cellgauge.results.schema import Result
+from cellgauge.results.schema import Result, Score
 
 Comparisons = dict[str, TaskComparison]
 _N_COLOURS = 7
@@ -138,14 +138,14 @@ def scores_on(comparison: TaskComparison, one: DatasetComparison, colours: dict[
     for row in one.rows:
         if row.score is None:
             continue
-        low, high = row.score.interval.low, row.score.interval.high
+        low, high, numbers = _drawn(row.score)
         marks.append(
             Mark(
                 label=row.model.name,
                 value=row.score.value,
                 low=low,
                 high=high,
-                numbers=f"{number(row.score.value)} {interval(low, high)}",
+                numbers=numbers,
                 word=row.role if row.role != "model" else row.word or "",
                 colour=colour_of(colours, row.model),
                 below=row.role == "control",
@@ -156,17 +156,45 @@ def scores_on(comparison: TaskComparison, one: DatasetComparison, colours: dict[
         return None
     base = one.row(comparison.baseline.id)
     line = base.score.value if base and base.score else None
+    agreement = replicate_agreement(one, comparison.task.primary.key)
     said = [f"{mark.label} {number(mark.value)}" for mark in marks]
+    if agreement is not None:
+        said.append(f"agreement of replicates {number(agreement)}")
     direction = "right" if comparison.metric.direction == "higher" else "left"
     return Figure(
         marks=tuple(marks),
         axis=f"{comparison.score_name}: {direction} is better"
-        + (f"; the line is {comparison.baseline.name}" if line is not None else ""),
+        + (f"; the line is {comparison.baseline.name}" if line is not None else "")
+        + ("; dashed, the agreement of replicates" if agreement is not None else ""),
         short_axis=f"{comparison.metric.short_name}: {direction} is better",
         description=f"{comparison.score_name} on {one.dataset.name}: {listing(said)}.",
         reference=line,
+        dashed=agreement,
         bounds=(comparison.metric.range.min, comparison.metric.range.max),
     )
+
+
+def replicate_agreement(one: DatasetComparison, key: str) -> float | None:
+    """Return what one half of the measured cells scores against the other, the mean over seeds.
+
+    It is the same for every model. A reference and no ceiling: a good model pools over more cells than one half.
+    """
+    values: list[float] = []
+    for row in one.rows[:1]:
+        by_seed = row.result.details.get("by_seed")
+        for seed in [row.result.details, *(by_seed if isinstance(by_seed, list) else [])]:
+            halves = seed.get("replicate_agreement") if isinstance(seed, dict) else None
+            value = halves.get(key) if isinstance(halves, dict) else None
+            values += [float(value)] if isinstance(value, int | float) else []
+    return sum(values) / len(values) if values else None
+
+
+def _drawn(score: Score) -> tuple[float, float, str]:
+    """Return the ends of a score's bar and its numbers; without an interval the bar has no length."""
+    if score.interval is None:
+        return score.value, score.value, f"{number(score.value)}, no interval"
+    low, high = score.interval.low, score.interval.high
+    return low, high, f"{number(score.value)} {interval(low, high)}"
 
 
 def scores_of(view: ReleaseView, result: Result, names: dict[str, str], colour: str) -> Figure | None:
@@ -176,7 +204,7 @@ def scores_of(view: ReleaseView, result: Result, names: dict[str, str], colour: 
         bounds = view.cards.metrics[score.metric].range
         if bounds.min is None or bounds.max is None or bounds.min < -1 or bounds.max > 1:
             continue
-        low, high = score.interval.low, score.interval.high
+        low, high, numbers = _drawn(score)
         least = min(least, bounds.min)
         points += [low, high, score.value, *score.by_seed]
         several = len(score.by_seed) > 1
@@ -186,7 +214,7 @@ def scores_of(view: ReleaseView, result: Result, names: dict[str, str], colour: 
                 value=score.value,
                 low=low,
                 high=high,
-                numbers=f"{number(score.value)} {interval(low, high)}",
+                numbers=numbers,
                 colour=colour,
                 faint=tuple(score.by_seed) if several else (),
             )
@@ -220,7 +248,8 @@ def controls_by(view: ReleaseView, metric: MetricCard) -> Table | None:
         model = view.cards.models[result.model.id]
         if not model.is_control or view.outdated(result) is not None:
             continue
-        expected = {metric.controls.best: "best", metric.controls.worst: "worst"}.get(model.id, "")
+        ends = {"best": metric.controls.best, "worst": metric.controls.worst}
+        expected = next((end for end, controls in ends.items() if model.id in controls), "")
         task = view.cards.tasks[result.task.id]
         names = {one.id: one.name for one in task.views}
         for score in result.scores:

@@ -283,10 +283,12 @@ def result_page(renderer: Renderer, result: Result) -> Page:
     path = cells.page_of(result)
     raw = f"results/{task.id}/{dataset.id}/{model.id}.json"
     views = {each.id: each.name for each in task.views}
+    conditions = {each.id: each.name for each in task.stress}
     names = {
         score.key: cards.metrics[score.metric].short_name
         + (f", {views.get(score.view, score.view)}" if score.view else "")
-        for score in result.scores
+        + (f", {conditions.get(score.condition, score.condition)}" if score.condition else "")
+        for score in (*result.scores, *result.undefined)
     }
     difference = cells.difference_cell(row.difference, p=row.adjusted_p, decimals=one.decimals) if one and row else None
     html = renderer.fragment(

@@ -25,7 +25,7 @@ from pydantic import (
 from cellgauge.cards.base import Digest, Id, Scalar
 from cellgauge.cards.canonical import digest
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Empty = Literal[
     "not_run",
@@ -111,6 +111,9 @@ class Interval(Record):
     high: FiniteFloat
     level: float = Field(gt=0, lt=1)
     method: str = Field(min_length=1, description="How it was made, in words that go onto the page")
+    n_groups: int | None = Field(
+        default=None, ge=2, description="Of a jackknife, how many groups were left out in turn"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Interval:
@@ -119,23 +122,41 @@ class Interval(Record):
         return self
 
 
-class Score(Record):
-    """One metric's value with its uncertainty. The value is the mean over ``by_seed``."""
+def score_key(metric: str, view: str | None = None, condition: str | None = None) -> str:
+    """Return ``metric``, ``metric@view``, ``metric~condition`` or ``metric@view~condition``."""
+    return metric + (f"@{view}" if view else "") + (f"~{condition}" if condition else "")
+
+
+class Named(Record):
+    """Which score is meant."""
 
     metric: Id
     view: Id | None = Field(default=None, description="For example the classifier, where a task has several")
+    condition: Id | None = Field(default=None, description="The stress condition; null: the data as they are")
+
+    @property
+    def key(self) -> str:
+        """``metric``, with ``@view`` and ``~condition`` where it has them."""
+        return score_key(self.metric, self.view, self.condition)
+
+
+class Undefined(Named):
+    """A score without a value on these data. Nothing is imputed."""
+
+    reason: str = Field(min_length=1)
+
+
+class Score(Named):
+    """One metric's value with its uncertainty. The value is the mean over ``by_seed``."""
+
     version: int = Field(ge=1, description="The metric card's version")
     direction: Literal["higher", "lower"]
     value: FiniteFloat
     by_seed: list[FiniteFloat] = Field(min_length=1, description="One value per entry of the result's seeds")
-    interval: Interval
+    interval: Interval | None = Field(description="null where there are too few units for one")
+    why_no_interval: str | None = Field(default=None, description="Where there is none")
     n_units: int = Field(ge=1, description="How many units were scored")
     unit: str = Field(description="What a unit is: cell, perturbation, sample, time point")
-
-    @property
-    def key(self) -> str:
-        """``metric`` or ``metric@view``."""
-        return f"{self.metric}@{self.view}" if self.view else self.metric
 
 
 class Replicates(Record):
@@ -145,6 +166,9 @@ class Replicates(Record):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     n_scores: int = Field(ge=1)
     n_replicates: int = Field(ge=1)
+    method: Literal["bootstrap", "jackknife"] = Field(
+        description="Resamples with one seed each, or each group left out with every seed (groups first)"
+    )
     stream: Digest = Field(description="Results with the same stream drew the same resamples and may be paired")
 
 
@@ -178,7 +202,7 @@ class Resources(Record):
 class Result(Record):
     """One attempted evaluation: one model × dataset × task."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     key: Digest = Field(description="Of the inputs; decides whether this is already done")
     result_id: Digest = Field(description="Of scores and provenance, without times, resources and host")
     release: str = Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$")
@@ -190,6 +214,7 @@ class Result(Record):
     leakage: LeakageJudgement
     seeds: list[int]
     scores: list[Score]
+    undefined: list[Undefined] = Field(default=[], description="Scores of the task that have no value here, and why")
     replicates: Replicates | None
     details: dict[str, JsonValue] = Field(description="What the task reports beside its scores, e.g. dropped classes")
     gates: list[dict[str, JsonValue]] = Field(default=[], description="Sanity gates; empty: none was run")
@@ -223,8 +248,12 @@ class Result(Record):
         return self
 
     def score(self, key: str) -> Score | None:
-        """Return the score named ``metric`` or ``metric@view``, if there is one."""
+        """Return the score with a key such as ``metric@view``, if it has a value."""
         return next((score for score in self.scores if score.key == key), None)
+
+    def why_undefined(self, key: str) -> str | None:
+        """Return why a score has no value, where that is known."""
+        return next((one.reason for one in self.undefined if one.key == key), None)
 
 
 SEALING = "sealing"

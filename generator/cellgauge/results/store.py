@@ -9,7 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import yaml
@@ -77,13 +77,20 @@ def encode_replicates(replicates: NDArray[np.floating[Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def describe_replicates(data: bytes, model: str, shape: tuple[int, int], stream: str) -> Replicates:
+def describe_replicates(
+    data: bytes,
+    model: str,
+    shape: tuple[int, int],
+    stream: str,
+    method: Literal["bootstrap", "jackknife"] = "bootstrap",
+) -> Replicates:
     """Return the record of a replicates file with these bytes."""
     return Replicates(
         file=f"{model}.npy",
         sha256=hashlib.sha256(data).hexdigest(),
         n_scores=shape[0],
         n_replicates=shape[1],
+        method=method,
         stream=stream,
     )
 

@@ -6,12 +6,14 @@ import datetime as dt
 from collections import Counter, deque
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from cellgauge.cards.task import Stress
+from cellgauge.data.stress import why_not
 from cellgauge.results.schema import Pair
 from cellgauge.runner.failures import StepError, lost
-from cellgauge.runner.steps import Context, check_dataset, embed, score, write_empty
+from cellgauge.runner.steps import Context, check_dataset, conditions, embed, score, write_empty
 from cellgauge.runner.workers import Workers
 
 
@@ -33,7 +35,16 @@ class _Job:
     step: Callable[..., Any]
     arguments: tuple[Any, ...]
     pairs: tuple[Pair, ...]
+    then: tuple[Stress, ...] = ()
+    """Of an embedding: conditions under which the model is called next."""
+    lost: tuple[tuple[Stress, str], ...] = ()
+    """Of an embedding: conditions under which it was called in vain, and why."""
     queued: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
+
+    @property
+    def is_extra(self) -> bool:
+        """Whether the pairs can be scored also without it: an embedding of worse data."""
+        return self.step is embed and self.arguments[-1] is not None
 
     @property
     def dataset(self) -> str:
@@ -89,13 +100,18 @@ def execute(
         try:
             answer = future.result()
         except (Exception, SystemExit) as error:
-            give_up(job, lost(error, workers.time_limit))
+            failure = lost(error, workers.time_limit)
+            if job.is_extra:
+                vain = (*job.lost, (job.arguments[-1], f"{failure.status}: {failure.reason}"))
+                waiting.extendleft(reversed(_after_embedding(replace(job, lost=vain))))
+            else:
+                give_up(job, failure)
         else:
             if job.step is score:
                 ended[answer] += 1
                 on_event(Event(job.pairs, job.dataset, answer, None))
             elif job.step is embed:
-                waiting.extendleft(_Job(score, (pair,), (pair,)) for pair in reversed(job.pairs))
+                waiting.extendleft(reversed(_after_embedding(job)))
             else:
                 waiting.extend(_embeddings(context, job))
         hand_out()
@@ -103,10 +119,28 @@ def execute(
 
 
 def _embeddings(context: Context, checked: _Job) -> list[_Job]:
-    """Return a job for each model that waits for a dataset, with the seeds that its tasks need."""
+    """Return a job for each model that waits for a dataset, with the seeds and conditions that its tasks need."""
     jobs = []
     for model in dict.fromkeys(pair.model for pair in checked.pairs):
         pairs = tuple(pair for pair in checked.pairs if pair.model == model)
-        seeds = [seed for pair in pairs for seed in context.cards.tasks[pair.task].protocol.seeds]
-        jobs.append(_Job(embed, (pairs[0].dataset, model, tuple(dict.fromkeys(seeds))), pairs))
+        tasks = [context.cards.tasks[pair.task] for pair in pairs]
+        seeds = tuple(dict.fromkeys(seed for task in tasks for seed in task.protocol.seeds))
+        values = context.cards.datasets[pairs[0].dataset].matrix.values
+        worse = {
+            (stress.kind, stress.keep): stress
+            for task in tasks
+            for stress in conditions(task, context.cards.models[model])
+            if why_not(stress, values) is None
+        }
+        arguments = (pairs[0].dataset, model, seeds, None)
+        jobs.append(_Job(embed, arguments, pairs, then=tuple(worse.values())))
     return jobs
+
+
+def _after_embedding(job: _Job) -> list[_Job]:
+    """Return the embedding under the next condition, or the evaluations once there is none left."""
+    if job.then:
+        dataset, model, seeds, _ = job.arguments
+        return [replace(job, arguments=(dataset, model, seeds, job.then[0]), then=job.then[1:])]
+    vain = {(stress.kind, stress.keep): why for stress, why in job.lost}
+    return [_Job(score, (pair, vain), (pair,)) for pair in job.pairs]

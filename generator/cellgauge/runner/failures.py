@@ -12,9 +12,10 @@ from typing import ParamSpec, TypeVar
 
 from cellgauge.cards.problems import UserError
 from cellgauge.data.obtain import InvalidDatasetError
+from cellgauge.data.screen import ScreenError
 from cellgauge.models.embedding import InvalidOutputError
 from cellgauge.results.schema import Empty
-from cellgauge.tasks.contract import UnscorableError
+from cellgauge.tasks.contract import NotApplicableError, UnscorableError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -85,6 +86,8 @@ def _explain(error: BaseException, doing: str) -> StepError:
         return StepError("invalid_input", str(error))
     if isinstance(error, InvalidOutputError):
         return StepError("invalid_output", str(error))
+    if isinstance(error, NotApplicableError | ScreenError):
+        return StepError("not_applicable", str(error))
     if isinstance(error, UnscorableError):
         return StepError("metric_undefined", str(error))
     if isinstance(error, UserError):

@@ -131,6 +131,8 @@ def evaluation_key(project: Project, cards: Cards, task: TaskCard, dataset: Data
             "metrics": [cards.metrics[one].compute_fields() for one in sorted({ref.metric for ref in task.scores})],
             "dataset": dataset.compute_fields(),
             "model": model.compute_fields(),
+            # A model that was trained elsewhere is shown the datasets that this one joins.
+            "parts": [cards.datasets[one].compute_fields() for one in dataset.joins] if model.pretrained else [],
             "code": [code_digest(function, project.source / card.path) for function, card in named if function],
         }
     )
@@ -146,6 +148,8 @@ def decide(task: TaskCard, dataset: DatasetCard, model: ModelCard) -> tuple[Empt
     absent = [role for role in task.requires if role not in dataset.columns]
     if absent:
         return "not_applicable", f"{task.name} needs a {_and(absent)} column and {dataset.name} has none"
+    if "label" in task.requires and (of := dataset.label_of) != (wanted := _labels_of(task)):
+        return "not_applicable", f"{task.name} needs labels of {wanted}s; those of {dataset.name} are of {of}s"
     if model.output != task.input:
         return "not_applicable", f"{task.name} needs {_a(task.input)} and {model.name} delivers {_a(model.output)}"
     withheld = [role for role in model.input.given if role not in dataset.columns]
@@ -248,10 +252,19 @@ def pairs_to_run(
         if pair.status != "to_run":
             continue
         stored = stored_for(folder, pair)
-        retried = stored.state == "empty" and stored.result is not None and stored.result.status in retry
+        retried = stored.result is not None and not _ended_with(stored.result).isdisjoint(retry)
         if again or retried or stored.state in ("missing", "outdated", "broken"):
             chosen.append(pair)
     return chosen
+
+
+def _labels_of(task: TaskCard) -> str:
+    return "sample" if task.unit == "sample" else "cell"
+
+
+def _ended_with(result: Result) -> set[str]:
+    """Return how an evaluation ended: its status, and those of stress conditions under which there are no scores."""
+    return {result.status, *(one.reason.partition(":")[0] for one in result.undefined if one.condition)}
 
 
 def _a(word: str) -> str:

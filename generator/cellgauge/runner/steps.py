@@ -8,7 +8,7 @@ outcome behind, and the run that comes after it takes up where it stopped.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -20,26 +20,26 @@ from numpy.typing import NDArray
 
 from cellgauge.cards.dataset import DatasetCard
 from cellgauge.cards.function import code_digest, load_function
-from cellgauge.cards.metric import Range
 from cellgauge.cards.model import FunctionModel, ModelCard
 from cellgauge.cards.project import Cards, Project
-from cellgauge.cards.task import TaskCard
+from cellgauge.cards.task import Stress, TaskCard
 from cellgauge.data.dataset import Dataset, load_dataset
 from cellgauge.data.inventory import holding
 from cellgauge.data.profile import count_dataset
 from cellgauge.data.store import FileStore
-from cellgauge.models.cache import Cost, EmbeddingCache, Entry, embedding_key
-from cellgauge.models.embedding import accept_embedding
+from cellgauge.data.stress import why_not
+from cellgauge.models.cache import Cost, EmbeddingCache, Entry, embedding_key, needs_each_seed
 from cellgauge.results.profile import profile_is_current, write_profile
-from cellgauge.results.schema import Environment, Interval, Pair, Resources, Score
+from cellgauge.results.schema import Environment, Pair, Resources
 from cellgauge.results.store import describe_replicates, encode_replicates, seal, write_result
 from cellgauge.runner.cost import measured
 from cellgauge.runner.environment import environment
 from cellgauge.runner.failures import StepError, explained, without_local_paths
 from cellgauge.runner.plan import lock, stored_for
 from cellgauge.runner.record import common_fields
-from cellgauge.stats.resampling import percentile_interval
-from cellgauge.tasks.contract import Prepare
+from cellgauge.runner.scoring import scored
+from cellgauge.runner.shown import accept, shown_to
+from cellgauge.tasks.contract import Cells, Prepare, UnscorableError
 from cellgauge.tasks.evaluate import Evaluation, evaluate
 
 
@@ -80,23 +80,31 @@ def check_dataset(context: Context, dataset_id: str) -> int:
 
 
 @explained("embedding")
-def embed(context: Context, dataset_id: str, model_id: str, seeds: tuple[int, ...]) -> int:
-    """Make sure that the embeddings for all ``seeds`` are in the cache; return how many had to be made."""
+def embed(
+    context: Context, dataset_id: str, model_id: str, seeds: tuple[int, ...], stress: Stress | None = None
+) -> int:
+    """Make sure that a model's outputs for all ``seeds`` are in the cache; return how many had to be made.
+
+    Parameters
+    ----------
+    stress
+        The condition; None: the data as they are.
+    """
     model, dataset = context.cards.models[model_id], context.cards.datasets[dataset_id]
     card_path = context.project.source / model.path
     made = 0
-    for seed in seeds if model.seeded else seeds[:1]:
-        key = _embedding_key(context, model, dataset, seed)
+    for seed in seeds if needs_each_seed(model, stress) else seeds[:1]:
+        key = _embedding_key(context, model, dataset, seed, stress)
         with _embedding_lock(context, key):
             cache = EmbeddingCache(context.cache)
             if not context.again and cache.read(key) is not None:
                 continue
             loaded = _dataset(dataset, context)
-            function = _model_function(model, card_path)
-            shown = loaded.for_model(model.input.given)
+            function = model_function(model, card_path)
+            shown = shown_to(model, loaded, seed, stress, lambda one: _dataset(context.cards.datasets[one], context))
             with measured() as meter:
-                output = function(shown, seed=seed)
-            embedding = accept_embedding(output, loaded.cell_ids)
+                outputs = [function(part.copy(), seed=seed) for part in shown]
+            embedding = accept(model, loaded, shown, outputs)
             assert meter.cost is not None  # noqa: S101 (the block has ended)
             cache.write(key, embedding, meter.cost, environment())
             made += 1
@@ -104,30 +112,50 @@ def embed(context: Context, dataset_id: str, model_id: str, seeds: tuple[int, ..
 
 
 @explained("scoring")
-def score(context: Context, pair: Pair) -> str:
-    """Evaluate one pair from cached embeddings and write its result; return "done" or "already done"."""
+def score(context: Context, pair: Pair, vain: Mapping[tuple[str, float], str]) -> str:
+    """Evaluate one pair from cached embeddings and write its result; return "done" or "already done".
+
+    Parameters
+    ----------
+    vain
+        Kind and share of stress conditions under which the model gave no output → why.
+    """
     task, dataset = context.cards.tasks[pair.task], context.cards.datasets[pair.dataset]
     model = context.cards.models[pair.model]
     with _result_lock(context, pair):
         if not context.again and stored_for(context.folder, pair).state == "done":
             return "already done"
         started = dt.datetime.now(dt.UTC)
-        embeddings, entries = _read_embeddings(context, model, dataset, task.protocol.seeds)
+        outputs, entries = _read_embeddings(context, model, dataset, task.protocol.seeds, None)
         loaded = _dataset(dataset, context)
         assert task.implementation is not None  # noqa: S101 (the plan keeps planned tasks out)
         prepare: Prepare = load_function(task.implementation, context.project.source / task.path)
+        cells = Cells(loaded.columns, loaded)
         with measured() as meter:
-            evaluation = evaluate(task, prepare, embeddings, loaded.columns, loaded.digest)
+            evaluation = evaluate(task, prepare, outputs, cells, loaded.digest)
+            stressed: dict[str, Evaluation | str] = {}
+            for stress in conditions(task, model):
+                why = vain.get((stress.kind, stress.keep)) or why_not(stress, dataset.matrix.values)
+                why = why and without_local_paths(why, context.project.source)
+                if why is None and task.primary.key not in evaluation.keys:
+                    why = evaluation.undefined[task.primary.key]
+                if why is not None:
+                    stressed[stress.id] = why
+                    continue
+                worse, _ = _read_embeddings(context, model, dataset, task.protocol.seeds, stress)
+                stressed[stress.id] = _evaluate_stressed(task, prepare, worse, cells, loaded.digest)
         assert meter.cost is not None  # noqa: S101
-        replicates = encode_replicates(evaluation.replicates)
+        found = scored(context.cards.metrics, task, evaluation, stressed)
+        replicates = encode_replicates(found.replicates)
         result = seal(
             {
                 **common_fields(context.cards, context.release, pair, checked=True),
                 "status": "done",
                 "reason": None,
-                "scores": _scores(context.cards, task, evaluation),
+                "scores": found.scores,
+                "undefined": found.undefined,
                 "replicates": describe_replicates(
-                    replicates, pair.model, evaluation.replicates.shape, evaluation.stream
+                    replicates, pair.model, found.replicates.shape, evaluation.stream, evaluation.method
                 ),
                 "details": evaluation.details,
                 "environment": environment(),
@@ -139,6 +167,22 @@ def score(context: Context, pair: Pair) -> str:
         )
         write_result(context.folder, result, replicates)
         return "done"
+
+
+def conditions(task: TaskCard, model: ModelCard) -> list[Stress]:
+    """Return the stress conditions of a task that say something about a model: controls do not look at the data."""
+    return [] if model.is_control else task.stress
+
+
+def _evaluate_stressed(
+    task: TaskCard, prepare: Prepare, outputs: dict[int, NDArray[np.float32]], cells: Cells, content: str
+) -> Evaluation | str:
+    try:
+        return evaluate(task, prepare, outputs, cells, content, wanted=[task.primary.key])
+    except UnscorableError as error:
+        return str(error)
+    except Exception as error:  # the scores on the data as they are stand whatever happens here
+        return f"failed: {type(error).__name__} while scoring: {error}"
 
 
 def write_empty(context: Context, pair: Pair, failure: StepError, started: dt.datetime, *, checked: bool) -> str:
@@ -173,7 +217,7 @@ def write_empty(context: Context, pair: Pair, failure: StepError, started: dt.da
         return failure.status
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=3)
 def _loaded(card_json: str, source: Path, cache: Path) -> Dataset:
     return load_dataset(DatasetCard.model_validate_json(card_json), source, FileStore(cache))
 
@@ -183,27 +227,28 @@ def _dataset(card: DatasetCard, context: Context) -> Dataset:
     return _loaded(card.model_dump_json(), context.project.source, context.cache)
 
 
-def _model_function(model: ModelCard, card_path: Path) -> Callable[..., Any]:
+def model_function(model: ModelCard, card_path: Path) -> Callable[..., Any]:
     """Return the model's function with its parameters; what importing it costs is not the model's cost."""
     assert isinstance(model.obtain, FunctionModel)  # noqa: S101 (the plan keeps other kinds out)
     return partial(load_function(model.obtain.function, card_path), **model.obtain.params)
 
 
-def _embedding_key(context: Context, model: ModelCard, dataset: DatasetCard, seed: int) -> str:
+def _embedding_key(context: Context, model: ModelCard, dataset: DatasetCard, seed: int, stress: Stress | None) -> str:
     assert isinstance(model.obtain, FunctionModel)  # noqa: S101
     code = code_digest(model.obtain.function, context.project.source / model.path)
-    return embedding_key(model, dataset, seed, code)
+    parts = [context.cards.datasets[one] for one in dataset.joins] if model.pretrained else []
+    return embedding_key(model, dataset, seed, code, stress, parts)
 
 
 def _read_embeddings(
-    context: Context, model: ModelCard, dataset: DatasetCard, seeds: list[int]
+    context: Context, model: ModelCard, dataset: DatasetCard, seeds: list[int], stress: Stress | None
 ) -> tuple[dict[int, NDArray[np.float32]], list[Entry]]:
-    """Return the embedding for each seed (one and the same array for a model without seeds) and their entries."""
+    """Return the output for each seed (one and the same array for a model without seeds) and their entries."""
     cache = EmbeddingCache(context.cache)
     by_key: dict[str, tuple[NDArray[np.float32], Entry]] = {}
     embeddings = {}
     for seed in seeds:
-        key = _embedding_key(context, model, dataset, seed)
+        key = _embedding_key(context, model, dataset, seed, stress)
         if key not in by_key:
             found = cache.read(key)
             if found is None:
@@ -211,50 +256,6 @@ def _read_embeddings(
             by_key[key] = found
         embeddings[seed] = by_key[key][0]
     return embeddings, [entry for _, entry in by_key.values()]
-
-
-def _scores(cards: Cards, task: TaskCard, evaluation: Evaluation) -> list[Score]:
-    level = task.protocol.level
-    method = (
-        f"centred percentile bootstrap of {task.unit}s within {evaluation.within}, "
-        f"{task.protocol.replicates:,} replicates over {len(task.protocol.seeds)} seeds; "
-        "conditional on the fitted model"
-    )
-    scores = []
-    for ref, by_seed, replicates in zip(task.scores, evaluation.by_seed, evaluation.replicates, strict=True):
-        metric = cards.metrics[ref.metric]
-        value = float(by_seed.mean())
-        low, high = _interval(metric.range, value, replicates, level)
-        scores.append(
-            Score(
-                metric=ref.metric,
-                view=ref.view,
-                version=metric.version,
-                direction=metric.direction,
-                value=value,
-                by_seed=by_seed.tolist(),
-                interval=Interval(low=low, high=high, level=level, method=method),
-                n_units=evaluation.n_units,
-                unit=task.unit,
-            )
-        )
-    return scores
-
-
-def _interval(bounds: Range, value: float, replicates: NDArray[np.float32], level: float) -> tuple[float, float]:
-    """Return the percentile interval, cut to what the metric can be: centring may have moved an end beyond.
-
-    An interval without width misses its own point by the rounding of the replicates; that is mended.
-    """
-    low, high = percentile_interval(replicates, level)
-    low = low if bounds.min is None else max(low, bounds.min)
-    high = high if bounds.max is None else min(high, bounds.max)
-    rounding = 4 * float(np.finfo(np.float32).eps) * max(1.0, abs(value))
-    if value - rounding <= low <= value + rounding:
-        low = min(low, value)
-    if value - rounding <= high <= value + rounding:
-        high = max(high, value)
-    return low, high
 
 
 def _resources(entries: list[Entry], evaluating: Cost) -> Resources:

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from cellgauge.stats.resampling import Floats, percentile_interval
+from cellgauge.stats.values import rounding
 
 Word = Literal["better", "worse", "not separated"]
 
@@ -27,8 +28,9 @@ def paired_difference(
 ) -> Difference:
     """Compare a model with a baseline, replicate by replicate.
 
-    ``d_r = sign · (model_r − baseline_r)``; the interval is the percentile interval of ``d``, and
-    ``p = min(1, 2 · min(1 + #{d ≤ 0}, 1 + #{d ≥ 0}) / (R + 1))`` (Davison and Hinkley 1997, section 4.4).
+    ``d_r = sign · (model_r − baseline_r)``, and 0 where the two differ by no more than their rounding; the interval is
+    the percentile interval of ``d``, and ``p = min(1, 2 · min(1 + #{d ≤ 0}, 1 + #{d ≥ 0}) / (R + 1))`` (Davison and
+    Hinkley 1997, section 4.4).
 
     Parameters
     ----------
@@ -40,6 +42,7 @@ def paired_difference(
     if len(replicates) != len(baseline_replicates):
         raise ValueError(f"{len(replicates)} and {len(baseline_replicates)} replicates cannot be paired")
     differences = sign * (np.asarray(replicates, dtype=float) - np.asarray(baseline_replicates, dtype=float))
+    differences[np.abs(differences) <= rounding(replicates, baseline_replicates)] = 0
     low, high = percentile_interval(differences, level)
     tail = min(np.count_nonzero(differences <= 0), np.count_nonzero(differences >= 0))
     p = min(1.0, 2 * (1 + tail) / (len(differences) + 1))

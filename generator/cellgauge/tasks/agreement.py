@@ -40,10 +40,11 @@ def contingency(classes: NDArray[Any], clusters: NDArray[Any], weights: NDArray[
     cluster_names, cluster_codes = np.unique(clusters, return_inverse=True)
     shape = (len(weights), len(class_names), len(cluster_names))
     entry, position = class_codes * shape[2] + cluster_codes, np.arange(len(class_codes))
-    membership = sparse.csr_matrix((np.ones(len(entry)), (entry, position)), shape=(shape[1] * shape[2], len(entry)))
-    transposed = weights.T.astype(np.float64)
-    cells, squares = membership @ transposed, membership @ transposed**2
-    return Tables(np.asarray(cells.T).reshape(shape), np.asarray(squares.T).reshape(shape))
+    ones = np.ones(len(entry), dtype=np.float32)
+    membership = sparse.csr_matrix((ones, (entry, position)), shape=(shape[1] * shape[2], len(entry)))
+    transposed = np.ascontiguousarray(weights.T, dtype=np.float32)
+    cells, squares = (membership @ one for one in (transposed, transposed**2))
+    return Tables(*(np.asarray(one.T, dtype=np.float64).reshape(shape) for one in (cells, squares)))
 
 
 def adjusted_rand(tables: Tables) -> Values:
