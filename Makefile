@@ -52,6 +52,14 @@ lint: $(VENV)/.installed-test  ## style, types and the rule of the rooms
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+.PHONY: bench
+bench: $(VENV)/.installed-test $(VENV)/peer/.installed  ## time and memory beside cz-benchmarks; takes most of an hour on idle cores
+	$(BIN)/python benchmarks/speed.py --peer $(VENV)/peer/bin/python --growth
+
+.PHONY: coverage
+coverage: $(VENV)/.installed-test  ## simulate how often the intervals hold what they say; takes a quarter of an hour
+	$(BIN)/python benchmarks/intervals.py
+
 .PHONY: lock
 lock: $(VENV)/bin/python  ## choose the versions in constraints.txt anew (for maintainers)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
@@ -67,6 +75,13 @@ $(VENV)/bin/python:
 	@$(FIND_PYTHON); \
 	echo "Making $(VENV) with $$("$$found" -c 'import sys; print("Python " + sys.version.split()[0])') ($$found)"; \
 	"$$found" -m venv $(VENV)
+
+# What we are compared with has an environment of its own.
+$(VENV)/peer/.installed: benchmarks/speed-peer.txt | $(VENV)/bin/python
+	@echo "Installing cz-benchmarks into an environment of its own; this takes a few minutes"
+	@$(BIN)/python -m venv $(VENV)/peer
+	@$(VENV)/peer/bin/python -m pip install --quiet --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 # Installed again only when what is asked for has changed.
 $(VENV)/.installed-run: pyproject.toml constraints.txt | $(VENV)/bin/python

@@ -28,7 +28,7 @@ N_REPLICATES = 400
 FINISHED = dt.datetime(2026, 11, 2, 9, 30, tzinfo=dt.UTC)
 DATASETS = ("pbmc68k-reduced", "tsv2", "norman")
 """One with results, a family, and one that nobody has opened: enough of each kind of page."""
-PROSE = ("index.md", "principles.md", "methods.md", "contribute.md", "fingerprints.md")
+PROSE = ("index.md", "principles.md", "methods.md", "contribute.md", "fingerprints.md", "speed.md")
 
 
 def copy_project(folder: Path, *, simulated: bool = False) -> Project:
