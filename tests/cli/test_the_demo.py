@@ -47,14 +47,15 @@ def test_the_controls_are_best_and_worst_where_the_metric_cards_say_so(demo: Pro
     by_score: dict[tuple[str, str], dict[str, float]] = {}
     for result in read_results(demo.release("demo")):
         for score in result.scores:
-            by_score.setdefault((score.metric, score.key), {})[result.model.id] = score.value
+            if score.condition is None:  # controls are not shown worse data
+                by_score.setdefault((score.metric, score.key), {})[result.model.id] = score.value
     checked = 0
     for (metric, key), values in by_score.items():
         expected = cards.metrics[metric].controls
         sign = 1 if cards.metrics[metric].direction == "higher" else -1
         ranked = sorted(values, key=lambda model: sign * values[model])
-        assert ranked[-1] == expected.best, key
-        if expected.worst is not None:
-            assert ranked[0] == expected.worst, key
+        assert ranked[-1] in expected.best, key
+        if expected.worst:
+            assert ranked[0] in expected.worst, key
             checked += 1
     assert checked >= 20
