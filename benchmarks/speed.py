@@ -169,10 +169,11 @@ def numbers(ours: dict[str, float], peer: dict[str, float], doubled: dict[str, f
 
 
 def growth() -> dict[str, Any]:
-    """Time cellgauge alone, with one of cells, dimensions and classes changed at a time."""
+    """Time cellgauge alone, with one of cells, dimensions and classes changed at a time, and on 100,000 cells."""
     usual = {"cells": 5000, "dimensions": 256, "classes": 20}
     varied = {"cells": (1000, 2000, 5000, 10_000, 20_000), "dimensions": (64, 256, 1024), "classes": (5, 20, 80)}
     every = [usual | {name: value} for name, values in varied.items() for value in values]
+    every += [USUAL, USUAL | {"cells": 100_000}]
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         run("ours", sys.executable, make_input(Path(folder), 1000, 32, 5))

@@ -11,11 +11,14 @@ import datetime as dt
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+
+if TYPE_CHECKING:
+    from cellgauge.cards import DatasetCard
 
 MARK_OF_FIXTURE = {"chromium": "browser", "docker": "docker", "shared_data": "data"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -77,6 +80,29 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CELLGAUGE_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session")
+def dataset_card() -> Callable[..., DatasetCard]:
+    """Makes the card of a small dataset, called tiny, with whole fields changed by keyword."""
+    from cellgauge.cards import DatasetCard
+
+    facts = {
+        "id": "tiny",
+        "path": "tiny.md",
+        "name": "Tiny",
+        "summary": "Made for a test.",
+        "version": 1,
+        "evidence": "measured",
+        "study": "tiny",
+        "organisms": [{"name": "Homo sapiens", "taxon": 9606}],
+        "modality": "scRNA-seq",
+        "source": {"kind": "file", "path": "tiny.h5ad"},
+        "digest_of_content": "sha256:" + "0" * 64,
+        "matrix": {"location": "X", "values": "counts", "features": "gene symbols"},
+        "columns": {"label": "type"},
+    }
+    return lambda **changes: DatasetCard.model_validate({**facts, **changes})
 
 
 # One result, to be written, changed, broken and exported.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,22 +19,6 @@ from cellgauge.data.dataset import Dataset, load_dataset
 from cellgauge.data.obtain import InvalidDatasetError
 from cellgauge.data.store import FileStore
 
-FACTS: dict[str, Any] = {
-    "id": "tiny",
-    "path": "tiny.md",
-    "name": "Tiny",
-    "summary": "Made for a test.",
-    "version": 1,
-    "evidence": "measured",
-    "study": "tiny",
-    "organisms": [{"name": "Homo sapiens", "taxon": 9606}],
-    "modality": "scRNA-seq",
-    "source": {"kind": "file", "path": "tiny.h5ad"},
-    "digest_of_content": "sha256:" + "0" * 64,
-    "matrix": {"location": "X", "values": "counts", "features": "gene symbols"},
-    "columns": {"label": "type"},
-}
-
 
 @dataclass
 class Trial:
@@ -41,6 +26,7 @@ class Trial:
 
     folder: Path
     store: FileStore
+    make_card: Callable[..., DatasetCard]
 
     def cells(self, n_cells: int = 12, n_genes: int = 5) -> ad.AnnData:
         """Counts in CSR; column ``type`` with three classes and an unused category."""
@@ -54,7 +40,8 @@ class Trial:
 
     def card(self, *, matrix: dict[str, Any] | None = None, **changes: Any) -> DatasetCard:
         """Return a card; ``matrix`` changes single keys, everything else whole fields."""
-        return DatasetCard.model_validate({**FACTS, "matrix": {**FACTS["matrix"], **(matrix or {})}, **changes})
+        usual = {"location": "X", "values": "counts", "features": "gene symbols"}
+        return self.make_card(matrix={**usual, **(matrix or {})}, **changes)
 
     @property
     def file(self) -> Path:
@@ -95,5 +82,5 @@ class Trial:
 
 
 @pytest.fixture
-def trial(tmp_path: Path) -> Trial:
-    return Trial(tmp_path, FileStore(tmp_path / "cache"))
+def trial(tmp_path: Path, dataset_card: Callable[..., DatasetCard]) -> Trial:
+    return Trial(tmp_path, FileStore(tmp_path / "cache"), dataset_card)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,39 +29,36 @@ from cellgauge.data.screen import (
 from cellgauge.data.store import FileStore
 
 PROJECT = Path(__file__).parents[2]
-FACTS: dict[str, Any] = {
+SCREENED: dict[str, Any] = {
     "id": "screen",
-    "path": "screen.md",
-    "name": "Screen",
-    "summary": "Made for a test.",
-    "version": 1,
     "evidence": "simulated",
     "known_answer": "Chance.",
-    "study": "screen",
-    "organisms": [{"name": "Homo sapiens", "taxon": 9606}],
     "modality": "Perturb-seq",
-    "source": {"kind": "file", "path": "screen.h5ad"},
-    "digest_of_content": "sha256:" + "0" * 64,
-    "matrix": {"location": "X", "values": "counts", "features": "gene symbols"},
     "columns": {"perturbation": "perturbation"},
     "perturbations": {"control": "ctrl", "joined_by": "+"},
 }
+MakeScreen = Callable[..., Dataset]
 
 
-def screen(sizes: dict[str, int], *, part: dict[str, str] | None = None, **changes: Any) -> Dataset:
-    """A dataset with so many cells of each perturbation, and of random counts of six genes A to F."""
-    rng = np.random.default_rng(0)
-    names = np.repeat(list(sizes), list(sizes.values()))
-    obs = pd.DataFrame({"perturbation": names}, index=[f"{name}-{n}" for n, name in enumerate(names)])
-    if part is not None:
-        obs["part"] = [part.get(name, "train") for name in names]
-    counts = sparse.csr_matrix(1 + rng.poisson(3.0, (len(names), 6)).astype(np.float32))
-    adata = ad.AnnData(counts, obs=obs, var=pd.DataFrame(index=list("ABCDEF")))
-    card = DatasetCard.model_validate({**FACTS, **changes})
-    dataset, problems = check(card, from_anndata(adata, card.matrix))
-    assert dataset is not None
-    assert [problem for problem in problems if "found sha256" not in problem] == []
-    return dataset
+@pytest.fixture
+def screen(dataset_card: Callable[..., DatasetCard]) -> MakeScreen:
+    """Makes a dataset with so many cells of each perturbation, and of random counts of six genes A to F."""
+
+    def make(sizes: dict[str, int], *, part: dict[str, str] | None = None, **changes: Any) -> Dataset:
+        rng = np.random.default_rng(0)
+        names = np.repeat(list(sizes), list(sizes.values()))
+        obs = pd.DataFrame({"perturbation": names}, index=[f"{name}-{n}" for n, name in enumerate(names)])
+        if part is not None:
+            obs["part"] = [part.get(name, "train") for name in names]
+        counts = sparse.csr_matrix(1 + rng.poisson(3.0, (len(names), 6)).astype(np.float32))
+        adata = ad.AnnData(counts, obs=obs, var=pd.DataFrame(index=list("ABCDEF")))
+        card = dataset_card(**{**SCREENED, **changes})
+        dataset, problems = check(card, from_anndata(adata, card.matrix))
+        assert dataset is not None
+        assert [problem for problem in problems if "found sha256" not in problem] == []
+        return dataset
+
+    return make
 
 
 def holding_out(*names: str, **more: Any) -> dict[str, Any]:
@@ -73,20 +71,20 @@ SIZES = {"ctrl": 9, "A": 8, "B": 8, "C": 7, "D": 8, "A+B": 8, "A+C": 8, "B+C": 8
 # What is held out.
 
 
-def test_a_gene_held_out_alone_takes_every_pair_that_contains_it_with_it() -> None:
+def test_a_gene_held_out_alone_takes_every_pair_that_contains_it_with_it(screen: MakeScreen) -> None:
     found = design(screen(SIZES, split=holding_out("C", "E+F")))
     assert found.held_out == ("C", "E+F")
     assert found.removed == ("A+C", "B+C")
     assert found.training == ("A", "A+B", "A+E", "B", "D", "D+E")
 
 
-def test_a_pair_held_out_removes_nothing() -> None:
+def test_a_pair_held_out_removes_nothing(screen: MakeScreen) -> None:
     found = design(screen(SIZES, split=holding_out("A+B")))
     assert found.removed == ()
     assert {"A", "B", "A+C"} <= set(found.training)
 
 
-def test_pairs_are_told_apart_by_how_many_genes_were_seen_alone() -> None:
+def test_pairs_are_told_apart_by_how_many_genes_were_seen_alone(screen: MakeScreen) -> None:
     sizes = {**SIZES, "A+B+D": 8}
     found = design(screen(sizes, split=holding_out("C", "A+B", "B+C", "A+E", "E+F", "A+B+D")))
     assert {name: found.kind(name) for name in found.held_out} == {
@@ -99,13 +97,13 @@ def test_pairs_are_told_apart_by_how_many_genes_were_seen_alone() -> None:
     }
 
 
-def test_a_gene_seen_only_together_with_others_was_not_seen_alone() -> None:
+def test_a_gene_seen_only_together_with_others_was_not_seen_alone(screen: MakeScreen) -> None:
     found = design(screen(SIZES, split=holding_out("E+F")))
     assert "D+E" in found.training
     assert found.kind("E+F") == "pair-0"
 
 
-def test_names_have_one_form_however_a_file_writes_them() -> None:
+def test_names_have_one_form_however_a_file_writes_them(screen: MakeScreen) -> None:
     sizes = {"ctrl": 8, "ctrl+A": 4, "A+ctrl": 4, "C+B": 4, "B+C": 4, "B+ctrl": 8}
     found = design(screen(sizes, split=holding_out("C+B")))
     assert found.training == ("A", "B")
@@ -113,13 +111,13 @@ def test_names_have_one_form_however_a_file_writes_them() -> None:
     assert (found.of_cell == "A").sum() == (found.of_cell == "B+C").sum() == 8
 
 
-def test_what_is_spelt_in_two_ways_cannot_be_on_both_sides_of_the_split() -> None:
+def test_what_is_spelt_in_two_ways_cannot_be_on_both_sides_of_the_split(screen: MakeScreen) -> None:
     found = design(screen({"ctrl": 8, "ctrl+A": 8, "A+ctrl": 8, "B+ctrl": 8}, split=holding_out("A+ctrl")))
     assert found.training == ("B",)
     assert len(found.halves(1)["A"].truth) == 8
 
 
-def test_what_is_for_validation_is_shown_and_named() -> None:
+def test_what_is_for_validation_is_shown_and_named(screen: MakeScreen) -> None:
     dataset = screen(SIZES, split=holding_out("C", validation=["B", "A+C"]))
     found = design(dataset)
     assert found.validation == ("B",)
@@ -128,7 +126,7 @@ def test_what_is_for_validation_is_shown_and_named() -> None:
     assert training_file(dataset, 1).uns["validation"] == ["B"]
 
 
-def test_a_split_column_says_the_same() -> None:
+def test_a_split_column_says_the_same(screen: MakeScreen) -> None:
     part = {"C": "test", "E+F": "test", "B": "val", "ctrl": "test"}
     by_column = design(screen(SIZES, part=part, split={"column": "part", "reason": "A test."}))
     listed = design(screen(SIZES, split=holding_out("C", "E+F", validation=["B"])))
@@ -136,7 +134,7 @@ def test_a_split_column_says_the_same() -> None:
         assert getattr(by_column, field) == getattr(listed, field), field
 
 
-def test_too_few_cells_for_two_halves_are_left_out_and_still_unseen() -> None:
+def test_too_few_cells_for_two_halves_are_left_out_and_still_unseen(screen: MakeScreen) -> None:
     found = design(screen({**SIZES, "C": 3}, split=holding_out("C", "A+B")))
     assert found.held_out == ("A+B",)
     assert found.too_few == {"C": 3}
@@ -157,7 +155,9 @@ def test_too_few_cells_for_two_halves_are_left_out_and_still_unseen() -> None:
         ({"columns": {}, "perturbations": None, "split": None}, "screen: its card declares no perturbations"),
     ],
 )
-def test_a_dataset_that_holds_out_no_perturbations_is_refused(changes: dict[str, Any], said: str) -> None:
+def test_a_dataset_that_holds_out_no_perturbations_is_refused(
+    screen: MakeScreen, changes: dict[str, Any], said: str
+) -> None:
     with pytest.raises(ScreenError, match=said):
         design(screen(SIZES, **changes))
 
@@ -171,7 +171,9 @@ def test_a_dataset_that_holds_out_no_perturbations_is_refused(changes: dict[str,
         ({"ctrl": 8, "A": 8, "B": 3}, {"B": "test"}, "no perturbation to predict that has 4 cells or more"),
     ],
 )
-def test_a_split_that_leaves_too_little_is_refused(sizes: dict[str, int], part: dict[str, str], said: str) -> None:
+def test_a_split_that_leaves_too_little_is_refused(
+    screen: MakeScreen, sizes: dict[str, int], part: dict[str, str], said: str
+) -> None:
     with pytest.raises(ScreenError, match=said):
         design(screen(sizes, part=part, split={"column": "part", "reason": "A test."}))
 
@@ -180,7 +182,7 @@ def test_a_split_that_leaves_too_little_is_refused(sizes: dict[str, int], part: 
 
 
 @pytest.fixture
-def held() -> Screen:
+def held(screen: MakeScreen) -> Screen:
     return design(screen(SIZES, split=holding_out("C", "E+F")))
 
 
@@ -194,7 +196,7 @@ def test_halves_are_disjoint_and_the_odd_cell_goes_to_the_truth(held: Screen) ->
     assert (len(dealt["C"].selection), len(dealt["C"].truth)) == (3, 4)
 
 
-def test_halves_follow_the_seed_and_nothing_else_that_is_held_out(held: Screen) -> None:
+def test_halves_follow_the_seed_and_nothing_else_that_is_held_out(screen: MakeScreen, held: Screen) -> None:
     again, other = held.halves(5), held.halves(6)
     assert all(np.array_equal(held.halves(5)[name].truth, again[name].truth) for name in again)
     assert not all(np.array_equal(again[name].truth, other[name].truth) for name in again)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from cellgauge.results.schema import Environment
 COST = Cost(wall_s=1.5, cpu_s=2.0, peak_memory_mb=10.0, memory_method="guessed for a test")
 HERE = Environment(python="3.12.1", cellgauge="0.1.0", packages={"numpy": "2.0"}, platform="Linux", cpu="a CPU")
 KEY = "sha256:" + "ab" * 32
+MakeCard = Callable[..., DatasetCard]
 VALUES = np.arange(6, dtype=np.float32).reshape(3, 2)
 
 
@@ -32,24 +34,6 @@ def model(**changes: object) -> ModelCard:
         "input": {"values": ["counts"]},
     }
     return ModelCard.model_validate({**values, **changes})
-
-
-def dataset(**changes: object) -> DatasetCard:
-    values = {
-        "id": "d",
-        "name": "D",
-        "summary": "Made for a test.",
-        "version": 1,
-        "evidence": "measured",
-        "study": "d",
-        "organisms": [{"name": "Homo sapiens", "taxon": 9606}],
-        "modality": "scRNA-seq",
-        "source": {"kind": "file", "path": "d.h5ad"},
-        "digest_of_content": "sha256:" + "0" * 64,
-        "matrix": {"location": "X", "values": "counts", "features": "gene symbols"},
-        "columns": {"label": "type"},
-    }
-    return DatasetCard.model_validate({**values, **changes})
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -77,25 +61,26 @@ def test_a_damaged_entry_is_no_entry(tmp_path: Path, suffix: str, damage: str) -
     assert cache.read(KEY) is None
 
 
-def test_the_seed_counts_only_where_the_model_takes_one() -> None:
-    assert embedding_key(model(), dataset(), 1, "") != embedding_key(model(), dataset(), 2, "")
-    assert embedding_key(model(seeded=False), dataset(), 1, "") == embedding_key(model(seeded=False), dataset(), 2, "")
+def test_the_seed_counts_only_where_the_model_takes_one(dataset_card: MakeCard) -> None:
+    assert embedding_key(model(), dataset_card(), 1, "") != embedding_key(model(), dataset_card(), 2, "")
+    unseeded = model(seeded=False)
+    assert embedding_key(unseeded, dataset_card(), 1, "") == embedding_key(unseeded, dataset_card(), 2, "")
 
 
-def test_data_version_parameters_and_code_count_and_prose_does_not() -> None:
-    original = embedding_key(model(), dataset(), 1, "")
-    assert embedding_key(model(summary="Reworded.", limits=["One more."]), dataset(), 1, "") == original
+def test_data_version_parameters_and_code_count_and_prose_does_not(dataset_card: MakeCard) -> None:
+    original = embedding_key(model(), dataset_card(), 1, "")
+    assert embedding_key(model(summary="Reworded.", limits=["One more."]), dataset_card(), 1, "") == original
     other = {"kind": "function", "function": "a.b:c", "params": {"n": 2}}
     for changed in (
-        embedding_key(model(version=2), dataset(), 1, ""),
-        embedding_key(model(obtain=other), dataset(), 1, ""),
-        embedding_key(model(), dataset(digest_of_content="sha256:" + "1" * 64), 1, ""),
-        embedding_key(model(), dataset(), 1, "sha256:1"),
+        embedding_key(model(version=2), dataset_card(), 1, ""),
+        embedding_key(model(obtain=other), dataset_card(), 1, ""),
+        embedding_key(model(), dataset_card(digest_of_content="sha256:" + "1" * 64), 1, ""),
+        embedding_key(model(), dataset_card(), 1, "sha256:1"),
     ):
         assert changed != original
 
 
-def test_a_corrected_card_makes_a_new_embedding() -> None:
+def test_a_corrected_card_makes_a_new_embedding(dataset_card: MakeCard) -> None:
     """The same cells said to be counts, not logarithms, go another way through a model."""
-    logged = {**dataset().matrix.model_dump(), "values": "log-normalised"}
-    assert embedding_key(model(), dataset(matrix=logged), 1, "") != embedding_key(model(), dataset(), 1, "")
+    logged = {**dataset_card().matrix.model_dump(), "values": "log-normalised"}
+    assert embedding_key(model(), dataset_card(matrix=logged), 1, "") != embedding_key(model(), dataset_card(), 1, "")

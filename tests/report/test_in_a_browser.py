@@ -116,12 +116,14 @@ def test_the_dark_side(page, address):
 def test_tables_sort_by_keyboard(page, address):
     page.goto(address + "tasks/clustering/")
     header = page.locator("#scores-pbmc68k-reduced thead th", has_text="ARI")
-    cells = "#scores-pbmc68k-reduced tbody[data-group=ranked] td:nth-child(4)"
+    column = header.evaluate("e => e.cellIndex + 1")
+    cells = f"#scores-pbmc68k-reduced tbody[data-group=ranked] :nth-child({column})"
     values = f"[...document.querySelectorAll('{cells}')].map(e => +e.dataset.sort)"
     header.locator("button").focus()
     for order, reverse in (("descending", True), ("ascending", False)):
         page.keyboard.press("Enter")
         assert header.get_attribute("aria-sort") == order
+        assert len(set(page.evaluate(values))) > 2
         assert page.evaluate(values) == sorted(page.evaluate(values), reverse=reverse)
 
 

@@ -23,7 +23,7 @@ def test_a_pair_that_fits_will_run(tiny) -> None:
     ("task", "model", "status", "reason"),
     [
         ("batch-integration", "pca", "not_applicable", "Batch integration needs a batch column and tiny has none"),
-        ("clustering", "batch-coded", "not_applicable", "Batch-coded must be given a batch column and tiny has none"),
+        ("clustering", "batch-coded", "not_applicable", "its controls are oracle and random"),
         ("clustering", "no-change", "not_applicable", "needs an embedding and No change delivers a prediction"),
     ],
 )
@@ -49,6 +49,14 @@ def test_values_that_the_model_cannot_take_are_not_fed_to_it(tiny) -> None:
         "NMF takes counts or log-normalised; tiny has scaled values",
     )
     assert verdict(tiny, "clustering", "pca") is None
+
+
+def test_a_column_that_a_model_must_be_given_has_to_be_there(tiny) -> None:
+    tiny.dataset()
+    tiny.model("by-batch", "good")
+    edit(tiny, "models/by-batch.md", "log-normalised]", "log-normalised], given: [batch]")
+    said = "by-batch must be given a batch column and tiny has none"
+    assert verdict(tiny, "clustering", "by-batch") == ("not_applicable", said)
 
 
 def test_a_species_the_model_does_not_know_is_not_embedded(tiny) -> None:

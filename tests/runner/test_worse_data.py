@@ -9,6 +9,7 @@ from cellgauge.results.store import read_replicates, read_result, result_path
 from cellgauge.runner.execute import execute
 from cellgauge.runner.plan import Filters, pairs_to_run, save_plan
 from cellgauge.runner.steps import Context
+from cellgauge.runner.workers import LocalWorkers
 
 MORE_FUNCTIONS = """
 def all_genes(adata, *, seed):
@@ -25,7 +26,7 @@ def depth(adata, *, seed):
 CONDITIONS = ["thinned-50", "thinned-10", "genes-80"]
 
 
-def run(tiny, in_process, model: str, task: str = "embedding", *, restore: bool = True) -> Result:
+def run(tiny, in_process, model: str, task: str = "embedding", *, restore: bool = True, ends: str = "done") -> Result:
     if restore:
         tiny.show_worse_data()
     tiny.dataset()
@@ -38,7 +39,7 @@ def run(tiny, in_process, model: str, task: str = "embedding", *, restore: bool 
     plan = save_plan(tiny.project, cards, "r", filters, rehearsal=True)
     pairs = pairs_to_run(tiny.project.release("r"), plan, filters)
     context = Context(tiny.project, cards, "r", False, tiny.cache)
-    assert dict(execute(context, pairs, in_process(), lambda event: None)) == {"done": 1}
+    assert dict(execute(context, pairs, in_process(), lambda event: None)) == {ends: 1}
     return read_result(result_path(tiny.project.release("r"), task, "tiny", model))
 
 
@@ -96,21 +97,43 @@ def test_what_failed_on_worse_data_is_tried_again_when_asked(tiny, in_process) -
     assert len(pairs_to_run(folder, plan, filters, retry=["failed"])) == 1
 
 
-def test_an_error_while_scoring_worse_data_keeps_the_scores(tiny, in_process) -> None:
-    """A bug: it made the whole evaluation fail."""
+def break_on_worse_data(tiny, with_what: str) -> None:
+    """Make the task run into something where only one score is wanted, as it is for worse data."""
     tasks = tiny.folder / "site_src/tasks"
     (tasks / "fragile.py").write_text(
-        "from cellgauge.tasks import embedding\n\n\n"
+        "import os, signal\n\nfrom cellgauge.tasks import embedding\n\n\n"
         "def prepare(output, cells, params, wanted):\n"
         "    if len(wanted) == 1:\n"
-        '        raise RuntimeError("only one score")\n'
+        f"        {with_what}\n"
         "    return embedding.prepare(output, cells, params, wanted)\n"
     )
     tiny.show_worse_data()
     card = tasks / "embedding.md"
     card.write_text(card.read_text().replace("cellgauge.tasks.embedding:prepare", "fragile.py:prepare"))
-    text = card.read_text()
+
+
+def test_an_error_while_scoring_worse_data_keeps_the_scores(tiny, in_process) -> None:
+    """A bug: it made the whole evaluation fail."""
+    break_on_worse_data(tiny, 'raise RuntimeError("only one score")')
     found = run(tiny, in_process, "good", restore=False)
-    assert card.read_text() == text
     assert found.score("silhouette-label") is not None
     assert found.why_undefined("silhouette-label~genes-80") == "failed: RuntimeError while scoring: only one score"
+
+
+def test_a_worker_that_is_lost_while_scoring_worse_data_leaves_the_scores(tiny) -> None:
+    """A bug: running out of time or memory there gave the evaluation no scores at all."""
+    break_on_worse_data(tiny, "os.kill(os.getpid(), signal.SIGKILL)")
+    with LocalWorkers(1) as workers:
+        found = run(tiny, lambda: workers, "good", restore=False)
+    assert found.score("silhouette-label") is not None
+    for condition in CONDITIONS:
+        why = found.why_undefined(f"silhouette-label~{condition}")
+        assert why is not None
+        assert why.startswith("failed: the worker process was killed by signal 9")
+        assert why.endswith("so that the data as they are were scored alone")
+
+
+def test_a_worker_that_is_lost_also_without_worse_data_is_not_tried_again(tiny) -> None:
+    break_on_worse_data(tiny, "pass\n    os.kill(os.getpid(), signal.SIGKILL)")
+    with LocalWorkers(1) as workers:
+        run(tiny, lambda: workers, "good", restore=False, ends="failed")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cellgauge.cards.dataset import DatasetCard
 from cellgauge.cards.read import read_card
 from cellgauge.cards.task import TaskCard
-from cellgauge.data.dataset import Dataset, load_dataset
-from cellgauge.data.store import FileStore
+from cellgauge.data.dataset import Dataset
 from cellgauge.models.controls import oracle, random_embedding, species_coded
 from cellgauge.models.embedding import accept_embedding
 from cellgauge.models.linear import pca
@@ -27,21 +26,14 @@ MIXING = ("batch-entropy", "silhouette-batch", "bras", "ilisi", "kbet", "pcr-bat
 CONSERVATION = ("adjusted-rand-index", "normalized-mutual-information", "silhouette-label", "clisi")
 
 
-def load(dataset: str, folder: Path) -> Dataset:
-    path = f"site_src/datasets/{dataset}.md"
-    return load_dataset(read_card(ROOT / path, DatasetCard, shown_as=path), ROOT, FileStore(folder))
+@pytest.fixture(scope="module")
+def simulated(made: Callable[[str], Dataset]) -> Dataset:
+    return made("simulated-cross-species")
 
 
 @pytest.fixture(scope="module")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return load("simulated-cross-species", tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture(scope="module")
-def pancreas(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CELLGAUGE_MIRROR", str(shared_data / "raw"))
-        return load("baron-pancreas", tmp_path_factory.mktemp("store"))
+def pancreas(downloaded: Callable[[str], Dataset]) -> Dataset:
+    return downloaded("baron-pancreas")
 
 
 @pytest.fixture(scope="module")

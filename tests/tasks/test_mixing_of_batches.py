@@ -19,19 +19,6 @@ from cellgauge.tasks.silhouettes import batch_silhouettes, bras
 N_CELLS = 120
 
 
-@pytest.fixture(params=range(3))
-def rng(request: pytest.FixtureRequest) -> np.random.Generator:
-    return np.random.default_rng(request.param)
-
-
-@pytest.fixture
-def cells(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Three labels of 40 cells, two batches that are shifted by a little; embedding, labels, batches."""
-    labels, batches = np.repeat(np.arange(3), 40), rng.permuted(np.tile([0, 1], (3, 20)), axis=1).ravel()
-    embedding = rng.normal(size=(N_CELLS, 6)) + 3 * np.eye(6)[labels] + 0.8 * np.eye(6)[3 + batches]
-    return embedding.astype(np.float32), labels, batches
-
-
 def nearest_with_itself(embedding: np.ndarray, cell: int, k: int) -> np.ndarray:
     return np.argsort(np.linalg.norm(embedding - embedding[cell], axis=1))[:k]
 

@@ -6,7 +6,7 @@ import dataclasses
 import gc
 import json
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,9 @@ from cellgauge.cards import DatasetCard, MetricCard, ModelCard, TaskCard
 from cellgauge.cards.function import load_function
 from cellgauge.cards.read import read_card
 from cellgauge.data.content import read_content
-from cellgauge.data.dataset import Dataset, load_dataset
+from cellgauge.data.dataset import Dataset
 from cellgauge.data.recipes.simulated_perturbation import simulated_perturbation
 from cellgauge.data.screen import design, mean_profiles, training_file
-from cellgauge.data.store import FileStore
 from cellgauge.models.linear import log_normalised
 from cellgauge.models.prediction import accept_prediction
 from cellgauge.stats.jackknife import skewness_corrected_interval
@@ -42,21 +41,14 @@ PREDICTED: dict[tuple[str, str, str, int], np.ndarray] = {}
 MODELS = ("no-change", "perturbation-mean", "additive", "perturbation-ridge", "measured-effect", "shuffled-effect")
 
 
-def load(name: str, folder: Path) -> Dataset:
-    path = f"site_src/datasets/{name}.md"
-    return load_dataset(read_card(PROJECT / path, DatasetCard, shown_as=path), PROJECT, FileStore(folder))
+@pytest.fixture(scope="module")
+def simulated(made: Callable[[str], Dataset]) -> Dataset:
+    return made("simulated-perturbation")
 
 
 @pytest.fixture(scope="module")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return load("simulated-perturbation", tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture(scope="module")
-def norman(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dataset]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CELLGAUGE_MIRROR", str(shared_data / "raw"))
-        yield load("norman-2019-subset", tmp_path_factory.mktemp("store"))
+def norman(downloaded: Callable[[str], Dataset]) -> Dataset:
+    return downloaded("norman-2019-subset")
 
 
 @pytest.fixture(params=["simulated", "norman"])

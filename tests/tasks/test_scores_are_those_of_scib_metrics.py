@@ -21,19 +21,6 @@ N_CELLS = 120
 ONCE = np.ones((1, N_CELLS), dtype=np.float32)
 
 
-@pytest.fixture(params=range(3))
-def rng(request: pytest.FixtureRequest) -> np.random.Generator:
-    return np.random.default_rng(request.param)
-
-
-@pytest.fixture
-def cells(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Three labels of 40 cells, two batches that are shifted by a little; embedding, labels, batches."""
-    labels, batches = np.repeat(np.arange(3), 40), rng.permuted(np.tile([0, 1], (3, 20)), axis=1).ravel()
-    embedding = rng.normal(size=(N_CELLS, 6)) + 3 * np.eye(6)[labels] + 0.8 * np.eye(6)[3 + batches]
-    return embedding.astype(np.float32), labels, batches
-
-
 @pytest.fixture(scope="module")
 def scib() -> Any:
     return pytest.importorskip("scib_metrics")

@@ -104,6 +104,8 @@ def execute(
             if job.is_extra:
                 vain = (*job.lost, (job.arguments[-1], f"{failure.status}: {failure.reason}"))
                 waiting.extendleft(reversed(_after_embedding(replace(job, lost=vain))))
+            elif not isinstance(error, StepError) and (plain := _without_worse_data(context, job, failure)):
+                waiting.appendleft(plain)
             else:
                 give_up(job, failure)
         else:
@@ -144,3 +146,18 @@ def _after_embedding(job: _Job) -> list[_Job]:
         return [replace(job, arguments=(dataset, model, seeds, job.then[0]), then=job.then[1:])]
     vain = {(stress.kind, stress.keep): why for stress, why in job.lost}
     return [_Job(score, (pair, vain), (pair,)) for pair in job.pairs]
+
+
+def _without_worse_data(context: Context, job: _Job, failure: StepError) -> _Job | None:
+    """Return the evaluation whose worker was lost, on the data as they are alone; None if that was all it did."""
+    if job.step is not score:
+        return None
+    pair, vain = job.arguments
+    values = context.cards.datasets[pair.dataset].matrix.values
+    why = f"{failure.status}: {failure.reason}, so that the data as they are were scored alone"
+    more = {
+        (stress.kind, stress.keep): why
+        for stress in conditions(context.cards.tasks[pair.task], context.cards.models[pair.model])
+        if (stress.kind, stress.keep) not in vain and why_not(stress, values) is None
+    }
+    return replace(job, arguments=(pair, {**vain, **more})) if more else None

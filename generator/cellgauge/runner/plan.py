@@ -152,6 +152,8 @@ def decide(task: TaskCard, dataset: DatasetCard, model: ModelCard) -> tuple[Empt
         return "not_applicable", f"{task.name} needs labels of {wanted}s; those of {dataset.name} are of {of}s"
     if model.output != task.input:
         return "not_applicable", f"{task.name} needs {_a(task.input)} and {model.name} delivers {_a(model.output)}"
+    if model.is_control and model.id not in task.controls:
+        return "not_applicable", f"{model.name} says nothing about {task.name}: its controls are {_and(task.controls)}"
     withheld = [role for role in model.input.given if role not in dataset.columns]
     if withheld:
         return "not_applicable", f"{model.name} must be given a {_and(withheld)} column and {dataset.name} has none"
