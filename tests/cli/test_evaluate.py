@@ -77,6 +77,28 @@ def test_the_reference_numbers_are_printed_to_six_digits(pbmc: Path) -> None:
     assert {name: number for name, number in expected.items() if number not in lines[name]} == {}
 
 
+def test_the_reference_numbers_of_batches_are_printed(pbmc: Path) -> None:
+    columns = ["--labels", "bulk_labels", "--batch", "phase", "--task", "batch-integration"]
+    found = evaluate("obsm/X_pca", pbmc, *columns, "--no-baselines", "--replicates", 100)
+    assert found.exit_code == 0, found.output
+    lines = {" ".join(line.split("  ")[1:2]): line.split() for line in found.output.splitlines() if line[:2] == "  "}
+    expected = {"Batch silhouette": 0.898100, "Entropy, 200 neighbours (as cz-benchmarks)": 0.52397}
+    for name, value in expected.items():
+        printed = float(lines[name][len(name.split())])
+        assert printed == pytest.approx(value, abs=1e-4), name
+
+
+def test_what_decides_how_a_score_is_read_is_printed(toy: Path) -> None:
+    """The donors that an interval is about, the k of the entropy, and whether a gain in mixing may count."""
+    columns = ["--labels", "type", "--batch", "donor", "--donor", "donor", "--task", "batch-integration"]
+    found = evaluate("obsm/X_two", toy, *columns, "--replicates", 100)
+    assert found.exit_code == 0, found.output
+    assert "uncertainty for these donors only" in found.output
+    assert "conditional on the fitted model" in found.output
+    assert "Cells in an entropy neighbourhood: 5" in found.output
+    assert "its interval has to lie above −0.05 for a gain to count, and does not: a gain is in doubt" in found.output
+
+
 def test_baselines_stand_beside_and_the_difference_is_paired(toy: Path, tmp_path: Path) -> None:
     labels = ad.read_h5ad(toy).obs["type"]
     good = pd.get_dummies(labels).astype(float) + np.random.default_rng(1).normal(scale=0.3, size=(90, 3))

@@ -75,10 +75,11 @@ class ReleaseBuilder:
         stream: str = "same",
         n_replicates: int = N_REPLICATES,
         scores: Mapping[str, float] | None = None,
+        more_details: Mapping[str, object] | None = None,
     ) -> Result:
         """Write a result whose scores lie at ``value``; replicates share the resampling of their dataset.
 
-        ``scores`` places single ones elsewhere, by their key.
+        ``scores`` places single ones elsewhere, by their key. ``more_details`` are added to those of every result.
         """
         card = self.cards.tasks[task]
         seeds = card.protocol.seeds
@@ -107,9 +108,9 @@ class ReleaseBuilder:
             "by_seed": [{"n_clusters": 9 + place, "sizes": {"CD4 T": place}} for place in range(len(seeds))],
             "dropped_classes": {"Dendritic": "fewer than 5 cells"},
             "label_counts": {"CD4 T": 600, "CD14+ Monocyte": 100},
-            "per_class": {"CD4 T": {"n": 100, "f1": 0.91}, "CD14+ Monocyte": {"n": 129, "f1": 0.874}},
+            "by_class_knn": {"CD4 T": {"f1": 0.91, "auroc": 0.98}, "CD14+ Monocyte": {"f1": 0.874, "auroc": None}},
         }
-        return self._write(task, dataset, model, "done", None, scores, replicates, data, details)
+        return self._write(task, dataset, model, "done", None, scores, replicates, data, details | (more_details or {}))
 
     def add_jackknife(self, task: str, dataset: str, model: str, value: float, deviations: np.ndarray) -> Result:
         """Write a result with its primary score alone; ``deviations`` (groups × seeds) are what leaving out does."""

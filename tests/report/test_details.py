@@ -21,7 +21,7 @@ def test_names_of_classes_stay_as_they_are():
 
 
 def test_tables_within():
-    details = read_details({"per_class": {"B": {"f1": 0.5, "n": 3}, "NK": {"f1": None, "n": 4}}}, [42])
+    details = read_details({"by_class_knn": {"B": {"f1": 0.5, "n": 3}, "NK": {"f1": None, "n": 4}}}, [42])
     (table,) = details.tables
     assert table.records() == [{"name": "B", "f1": 0.5, "n": 3}, {"name": "NK", "f1": None, "n": 4}]
     assert [column.numeric for column in table.columns] == [False, True, True]

@@ -219,6 +219,19 @@ def test_a_gain_in_mixing_that_costs_conservation_is_not_called_better(release):
     assert "the interval of that difference has to lie above −0.05" in " ".join(comparison.how_ranked())
 
 
+def test_a_slight_gain_in_mixing_that_costs_conservation_is_in_doubt_too(release):
+    """A bug: below the size that matters the guard was not asked, and the model could be ranked first."""
+    for model, mixing, conserved in (("pca", 0.2, 0.8), ("svd", 0.215, 0.5), ("nmf", 0.215, 0.8)):
+        scores = {"adjusted-rand-index@best-resolution": conserved}
+        release.add("batch-integration", PBMC, model, mixing, noise=0.0005, scores=scores)
+    comparison = compare(release.finish(), "batch-integration")
+    (one,) = comparison.datasets
+    assert {row.model.id: row.word for row in one.judged} == {"svd": "in doubt", "nmf": "slightly better"}
+    assert one.row("svd").ranks is None
+    assert (one.row("nmf").ranks.best, one.row("nmf").ranks.worst) == (1, 1)
+    assert "not shown to keep Adjusted Rand index have no rank" in " ".join(comparison.how_ranked())
+
+
 def test_a_demonstration_makes_no_headline(release, edit, project):
     edit("site_src/datasets/pbmc68k-reduced.md", "evidence: measured\n", "evidence: measured\ndemonstration: Small.\n")
     add(release, {"pca": 0.5, "svd": 0.9})

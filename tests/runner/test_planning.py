@@ -6,7 +6,7 @@ import pytest
 
 from cellgauge.cards import UserError
 from cellgauge.results.store import read_plan, read_release
-from cellgauge.runner.plan import Filters, decide, evaluation_key, make_plan, save_plan
+from cellgauge.runner.plan import Filters, decide, evaluation_key, make_plan, protocol_digest, save_plan
 
 
 def verdict(tiny, task: str, model: str) -> tuple[str, str] | None:
@@ -150,6 +150,35 @@ def test_a_changed_protocol_gets_a_new_date_and_digest(tiny) -> None:
     after = read_release(tiny.project.release("r"))
     assert after.protocol != before.protocol
     assert after.rehearsal
+
+
+def test_whether_a_model_was_trained_elsewhere_decides_what_its_result_follows_from(tiny) -> None:
+    """A bug: flipping it on a dataset of one file left stale results in place."""
+    tiny.dataset()
+    tiny.model("elsewhere", "good")
+    before = tiny.cards().models["elsewhere"].digest
+    edit(tiny, "models/elsewhere.md", "pretrained: false", "pretrained: true")
+    assert tiny.cards().models["elsewhere"].digest != before
+
+
+@pytest.mark.parametrize(
+    ("task", "old", "new"),
+    [
+        ("batch-integration", "margin: 0.05", "margin: 0.9"),
+        ("batch-integration", "relevant_difference: 0.02", "relevant_difference: 0.001"),
+        ("batch-integration", "baseline: pca", "baseline: svd"),
+        ("batch-integration", "controls: [oracle, random, ", "controls: [random, oracle, "),
+        ("batch-integration", "name: Mixing\n    metrics: [batch-entropy, ", "name: Mixing\n    metrics: ["),
+    ],
+)
+def test_what_decides_a_verdict_is_part_of_the_protocol_and_not_of_a_result(tiny, task, old, new) -> None:
+    """A bug: a margin that was changed after results were seen left no trace."""
+    tiny.dataset()
+    before = tiny.cards()
+    edit(tiny, f"tasks/{task}.md", old, new)
+    after = tiny.cards()
+    assert protocol_digest(after) != protocol_digest(before)
+    assert after.tasks[task].digest == before.tasks[task].digest
 
 
 def test_a_model_trained_elsewhere_is_run_again_when_a_joined_dataset_changes(tiny) -> None:

@@ -64,6 +64,16 @@ def test_a_model_fitted_here_gets_all_cells_on_shared_genes() -> None:
     assert list(shown.var_names) == ["INS", "GCG"]
 
 
+@pytest.mark.parametrize(
+    ("fit", "pretrained", "n_calls"),
+    [("none", True, 2), ("reference", False, 2), ("reference", True, 2), ("dataset", True, 1), ("none", False, 1)],
+)
+def test_what_is_fitted_on_these_cells_is_fitted_on_all_of_them(fit: str, pretrained: bool, n_calls: int) -> None:
+    """A bug: whether it was pretrained decided, so that a model tuned here had axes of its own for each species."""
+    model = PCA.model_copy(update={"fit": fit, "pretrained": pretrained})
+    assert len(shown_to(model, BOTH, 42, None, PARTS.__getitem__)) == n_calls
+
+
 def test_spaces_of_different_sizes_are_refused() -> None:
     shown = shown_to(ELSEWHERE, BOTH, 42, None, PARTS.__getitem__)
     with pytest.raises(InvalidOutputError, match=r"spaces of different sizes \(2 and 3 dimensions\)"):

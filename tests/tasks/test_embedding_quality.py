@@ -118,3 +118,15 @@ def test_the_card_and_its_implementation_fit_together(with_batches: bool) -> Non
     found = evaluate(CARD, prepare, dict.fromkeys(CARD.protocol.seeds, embedding), Cells(columns), "sha256:" + "5" * 64)
     assert set(EVERY) - set(found.keys) == (set() if with_batches else OF_BATCHES)
     assert np.isfinite(found.replicates).all()
+
+
+def test_batches_are_neither_resampled_nor_left_out() -> None:
+    """A bug: BRAS and the silhouette of isolated types were resampled across batches."""
+    labels, batches = np.repeat(["a", "b"], 12), np.tile(["x", "y"], 12)
+    embedding = np.random.default_rng(0).normal(size=(24, 3)).astype(np.float32)
+    columns: Columns = {"label": labels, "batch": batches}
+    fit = prepare(embedding, Cells(columns), {"n_neighbors": 3}, [])(0)
+    assert len(np.unique(fit.strata)) == 4
+    assert fit.within == "label and batch"
+    with_donors: Columns = {**columns, "donor": np.where(batches == "x", "only", np.arange(24).astype(str))}
+    assert prepare(embedding, Cells(with_donors), {"n_neighbors": 3}, [])(0).groups is None, "x has one donor"

@@ -11,7 +11,7 @@ from sklearn import metrics
 from cellgauge.tasks import classification, embedding
 from cellgauge.tasks.agreement import adjusted_rand, contingency, information
 from cellgauge.tasks.contract import Cells, UnscorableError
-from cellgauge.tasks.folds import Fold, fold_scores
+from cellgauge.tasks.folds import Fold, class_scores, fold_scores
 
 SILHOUETTES = ["silhouette-label"]
 EVERY_VIEW = [f"accuracy@{view}" for view in ("logistic-regression", "knn", "random-forest")]
@@ -157,6 +157,25 @@ def test_fold_scores_are_scikit_learns_under_weights(rng: np.random.Generator) -
     found = fold_scores(folds, weights[None])
     for metric in expected[0]:
         assert found[metric][0] == pytest.approx(np.mean([one[metric] for one in expected])), metric
+
+
+def test_scores_of_each_class_are_scikit_learns(rng: np.random.Generator) -> None:
+    """The last class is in one fold alone, and its scores are those of that fold."""
+    folds, expected = [], []
+    for n_classes, cells in ((3, np.arange(30)), (4, np.arange(30, 60))):
+        truth = np.r_[np.arange(n_classes), rng.integers(0, n_classes, 30 - n_classes)]
+        probability = rng.dirichlet(np.ones(4), 30) + 0.5 * np.eye(4)[truth]
+        fold = Fold.of(cells, truth, probability / probability.sum(axis=1, keepdims=True))
+        folds.append(fold)
+        how = {"labels": range(4), "zero_division": 0}
+        precision, recall, f1, _ = metrics.precision_recall_fscore_support(truth, fold.predicted, **how)
+        auroc = [metrics.roc_auc_score(truth == c, fold.probability[:, c]) for c in range(n_classes)]
+        auroc += [np.nan] * (4 - n_classes)
+        expected.append({"f1": f1, "precision": precision, "recall": recall, "auroc": np.array(auroc)})
+    found = class_scores(folds)
+    for metric, values in found.items():
+        mean = [np.mean([one[metric][c] for one in expected[c == 3 :]]) for c in range(4)]
+        np.testing.assert_allclose(values, mean, err_msg=metric)
 
 
 def test_the_names_of_classes_never_change_a_score(rng: np.random.Generator) -> None:

@@ -71,7 +71,7 @@ class Leakage(Part):
 class ModelCard(Card):
     """A model, a baseline or a control."""
 
-    COMPUTE: ClassVar[tuple[str, ...]] = ("version", "obtain", "output", "fit", "seeded", "input")
+    COMPUTE: ClassVar[tuple[str, ...]] = ("version", "obtain", "output", "fit", "pretrained", "seeded", "input")
 
     version: int = Field(ge=1, description="Raised whenever the same input could give another output")
     role: Literal["model", "baseline", "control"]
@@ -102,6 +102,11 @@ class ModelCard(Card):
         if self.input.held_out and self.role != "control":
             raise ValueError("input: only a control may be shown the held-out cells")
         return self
+
+    @property
+    def is_fitted_elsewhere(self) -> bool:
+        """Whether its axes mean the same whichever cells it is shown: it was trained, or fitted, on others."""
+        return self.fit == "reference" or (self.pretrained and self.fit == "none")
 
     @property
     def is_control(self) -> bool:

@@ -165,6 +165,11 @@ def cross_check(project: Project, cards: Cards) -> list[Problem]:
             refer(task, ("complementary", position, "metric"), ref.metric, "metrics")
         if task.guard is not None:
             refer(task, ("guard", "metric"), task.guard.metric, "metrics")
+        for metric in (cards.metrics[one] for one in sorted({ref.metric for ref in task.scores} & set(cards.metrics))):
+            for end, expected in (("best", metric.controls.best), ("worst", metric.controls.worst)):
+                if expected and not set(expected) & set(task.controls):
+                    wanted = " or ".join(expected)
+                    problem(task, ("controls",), f'by "{metric.id}" {wanted} should be {end}, and is not among them')
         compared: dict[Keys, str] = {("controls", position): one for position, one in enumerate(task.controls)}
         for keys, model_id in {("baseline",): task.baseline, **compared}.items():
             refer(task, keys, model_id, "models")

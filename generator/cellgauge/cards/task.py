@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from cellgauge.cards.base import Card, Citation, Column, FunctionPath, Id, Part, Scalar, Sentence, Text
 
+_FEWEST_COMPLEMENTARY = 3
+
 
 class ScoreRef(Part):
     """One column of a task's result: a metric, and the view it is taken from where a task has several."""
@@ -94,7 +96,7 @@ class TaskCard(Card):
     unit: Literal["cell", "perturbation", "sample", "time point"] = Field(description="What the intervals resample")
     views: list[View] = []
     primary: ScoreRef = Field(description="The one score that verdicts use")
-    complementary: list[ScoreRef] = Field(min_length=2, description="Other scores that answer the same question")
+    complementary: list[ScoreRef] = Field(description="Other scores of the same question, by three metrics or more")
     families: list[Family] = Field(default=[], description="Halves of the question, such as mixing and conservation")
     guard: Guard | None = Field(default=None, description="What may not get worse where the primary score gains")
     relevant_difference: float | None = Field(
@@ -109,6 +111,11 @@ class TaskCard(Card):
         """Return the fields that decide a score; names of views and of stress conditions are prose."""
         stress = [one.model_dump(mode="json", exclude={"name"}) for one in self.stress]
         return {**super().compute_fields(), "views": [view.id for view in self.views], "stress": stress}
+
+    def protocol_fields(self) -> dict[str, Any]:
+        """Return the fields that decide a score or what is said about it."""
+        said = {"baseline", "controls", "families", "guard", "relevant_difference"}
+        return {**self.compute_fields(), **self.model_dump(mode="json", include=said)}
 
     @model_validator(mode="after")
     def _views_are_declared(self) -> TaskCard:
@@ -127,6 +134,12 @@ class TaskCard(Card):
         for family in self.families:
             if strange := sorted(set(family.metrics) - metrics):
                 raise ValueError(f"families: {', '.join(strange)} is not among the metrics of the task")
+        more = {ref.metric for ref in self.complementary} - {self.primary.metric}
+        if len(more) < _FEWEST_COMPLEMENTARY:
+            raise ValueError(
+                f"complementary: expected {_FEWEST_COMPLEMENTARY} metrics or more beside the primary one, "
+                f"found {len(more)} ({', '.join(sorted(more)) or 'none'})"
+            )
         stressed = [one.id for one in self.stress]
         if len(set(stressed)) != len(stressed):
             raise ValueError("stress: ids must be distinct")

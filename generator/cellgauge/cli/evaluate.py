@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cellgauge.cli.terminal import fail, json_option, print_json
+from cellgauge.report.details import read_details
 from cellgauge.report.numbers import interval, number
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from cellgauge.results.schema import Score
     from cellgauge.runner.scoring import Scored
     from cellgauge.runner.trial import Trial
+    from cellgauge.stats.paired import Difference
 
 _ROLES = {
     "label": "Column of obs with the cell types.",
@@ -158,15 +160,26 @@ def _lines(cards: Cards, trial: Trial) -> list[str]:
         lines.append(f"  {name.ljust(widths[0])}  {padded}".rstrip())
     lines += [f"  {names[one.key]}: no value: {one.reason}" for one in trial.scored.undefined]
     lines += [f"  {cards.models[model].name}: {why}" for model, why in trial.absent.items()]
+    primary = next((one for one in trial.scored.scores if one.key == task.primary.key), None)
+    if primary is not None and primary.interval is not None:
+        lines.append(f"  interval: {primary.interval.method}")
+    lines += [f"  {name}: {text}" for name, text in read_details(trial.details, task.protocol.seeds).facts]
+    baseline = cards.models[task.baseline].name
     if trial.difference is not None:
-        gap = trial.difference
-        between = interval(gap.low, gap.high, signed=True)
-        baseline = cards.models[task.baseline].name
+        shown = _difference(trial.difference)
+        lines.append(f"  {names[task.primary.key]}, difference to {baseline} (positive: yours is better): {shown}")
+    if task.guard is not None and trial.guarded is not None:
+        kept = "does" if trial.guarded.low > -task.guard.margin else "does not: a gain is in doubt"
         lines.append(
-            f"  {names[task.primary.key]}, difference to {baseline} (positive: yours is better): "
-            f"{number(gap.value, signed=True)} {between}, p = {gap.p:.3g}"
+            f"  {names[task.guard.key]}, difference to {baseline}: {_difference(trial.guarded)}; "
+            f"its interval has to lie above −{task.guard.margin:g} for a gain to count, and {kept}"
         )
     return lines
+
+
+def _difference(found: Difference) -> str:
+    between = interval(found.low, found.high, signed=True)
+    return f"{number(found.value, signed=True)} {between}, p = {found.p:.3g}"
 
 
 def _name(cards: Cards, task: TaskCard, metric: str, view: str | None) -> str:
@@ -198,4 +211,5 @@ def _as_dict(trial: Trial) -> dict[str, Any]:
         },
         "baselines_without_scores": trial.absent,
         "difference_to_baseline": None if trial.difference is None else vars(trial.difference),
+        "guarded_difference_to_baseline": None if trial.guarded is None else vars(trial.guarded),
     }

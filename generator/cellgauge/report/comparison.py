@@ -165,7 +165,7 @@ class TaskComparison:
             lines.append(
                 "The range of ranks of a model runs from 1 plus the number of models that are better to the number of "
                 f"models minus those that are worse, the baseline included, comparing every pair. {how} are adjusted "
-                "by Holm's method over all pairs of a dataset."
+                f"by Holm's method over all pairs of a dataset.{self._left_out_of_ranks()}"
             )
         lines.append(
             "The order of rows is the order of the scores, and no claim by itself. Controls are reference points: "
@@ -173,6 +173,11 @@ class TaskComparison:
             "demonstrations never count towards measured data, and datasets of one study count as one."
         )
         return lines
+
+    def _left_out_of_ranks(self) -> str:
+        if self.guard is None:
+            return ""
+        return f" Models that are not shown to keep {self.guard.name} have no rank."
 
     def _ranks_from(self) -> str:
         kinds = {one.ranking.p_values for one in self.datasets if one.ranking}

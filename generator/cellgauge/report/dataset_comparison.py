@@ -43,6 +43,8 @@ class Row:
     """To the baseline, positive where the model is better; None for the baseline itself."""
     guarded: Difference | None = None
     """The same for the score that may not get worse, where the task has one."""
+    is_kept: bool = True
+    """Whether that score is shown not to be worse by its margin; always where the task has none."""
     word: Said | None = None
     """Only for models: controls and the baseline are never judged."""
     in_views: dict[str, Difference] = field(default_factory=dict)
@@ -168,11 +170,12 @@ def _compare_one(view: ReleaseView, task: TaskCard, result: Result, reference: R
     if row.score.interval is None or base.interval is None:
         return replace(row, note=f"not comparable: {row.score.why_no_interval or base.why_no_interval}")
     difference = _difference(view, result, reference, task.primary.key, sign)
-    guarded = None
     if task.guard is not None:
         metric = view.cards.metrics[task.guard.metric]
         guarded = _difference(view, result, reference, task.guard.key, 1 if metric.direction == "higher" else -1)
-    return replace(row, difference=difference, guarded=guarded)
+        kept = guarded is not None and guarded.low > -task.guard.margin
+        return replace(row, difference=difference, guarded=guarded, is_kept=kept)
+    return replace(row, difference=difference)
 
 
 def _shared(result: Result, reference: Result) -> bool:
@@ -213,8 +216,13 @@ def _replicates_of(view: ReleaseView, result: Result, score: Score) -> NDArray[n
 
 
 def _ranked(view: ReleaseView, rows: list[Row], sign: int) -> tuple[list[Row], Ranking | None]:
-    """Give each compared model and the baseline the ranks that it may have."""
-    places = [place for place, row in enumerate(rows) if row.word is not None or row.role == "baseline"]
+    """Give each compared model and the baseline the ranks that it may have.
+
+    A model that may have lost what the task guards is left out: its primary score is no merit.
+    """
+    places = [
+        place for place, row in enumerate(rows) if row.role == "baseline" or (row.word is not None and row.is_kept)
+    ]
     chosen = [(rows[place].result, rows[place].score) for place in places]
     scores = [score for _, score in chosen if score is not None and score.interval is not None]
     if len(scores) < max(2, len(places)):
@@ -238,8 +246,8 @@ def _ranked(view: ReleaseView, rows: list[Row], sign: int) -> tuple[list[Row], R
 def _judge(rows: list[Row], task: TaskCard) -> list[Row]:
     """Give each compared model its word, Holm-adjusted over all of them.
 
-    A gain counts only where the guard score is not worse by its margin: its interval must lie above that. A
-    difference below what the task calls relevant is called slight.
+    A gain, however small, counts only where the guard score is not worse by its margin: its interval must lie above
+    that. A difference below what the task calls relevant is called slight.
     """
     differences = [row.difference for row in rows if row.role == "model" and row.difference is not None]
     adjusted = iter(holm([difference.p for difference in differences]))
@@ -249,11 +257,10 @@ def _judge(rows: list[Row], task: TaskCard) -> list[Row]:
             p = next(adjusted)
             level = row.score.interval.level if row.score.interval else 1.0
             said: Said = word(row.difference, p, level)
-            guard, least = task.guard, task.relevant_difference or 0.0
-            if abs(row.difference.value) < least:
-                said = _SLIGHT.get(said, said)
-            elif said == "better" and guard is not None and (not row.guarded or row.guarded.low <= -guard.margin):
+            if said == "better" and not row.is_kept:
                 said = "in doubt"
+            elif abs(row.difference.value) < (task.relevant_difference or 0.0):
+                said = _SLIGHT.get(said, said)
             row = replace(row, word=said, adjusted_p=p)
         judged.append(row)
     return judged

@@ -235,7 +235,8 @@ def word_of(row: Row) -> Cell:
 def ranks_of(row: Row) -> Cell:
     """Return the ranks that a model may have."""
     if row.ranks is None:
-        return Cell("–", (None, None))
+        why = "" if row.is_kept else "not ranked: what the task guards is not shown to be kept"
+        return Cell("–", (None, None), hover=why)
     best, worst = row.ranks.best, row.ranks.worst
     return Cell(str(best) if best == worst else f"{best}–{worst}", (best, worst))
 

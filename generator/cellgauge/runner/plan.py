@@ -113,10 +113,10 @@ def lock(folder: Path, name: str) -> FileLock:
 
 
 def protocol_digest(cards: Cards) -> str:
-    """Return the digest of everything that task and metric cards say about how a score is made."""
+    """Return the digest of everything that task and metric cards say about how a score is made and judged."""
     return digest(
         {
-            "tasks": [task.compute_fields() for task in cards.tasks.values()],
+            "tasks": [task.protocol_fields() for task in cards.tasks.values()],
             "metrics": [metric.compute_fields() for metric in cards.metrics.values()],
         }
     )
@@ -124,6 +124,7 @@ def protocol_digest(cards: Cards) -> str:
 
 def evaluation_key(project: Project, cards: Cards, task: TaskCard, dataset: DatasetCard, model: ModelCard) -> str:
     """Return the digest of all that a result follows from: what has this key is done."""
+    parts = dataset.joins if model.is_fitted_elsewhere else []
     named = [(task.implementation, task), (getattr(model.obtain, "function", None), model)]
     return digest(
         {
@@ -132,7 +133,7 @@ def evaluation_key(project: Project, cards: Cards, task: TaskCard, dataset: Data
             "dataset": dataset.compute_fields(),
             "model": model.compute_fields(),
             # A model that was trained elsewhere is shown the datasets that this one joins.
-            "parts": [cards.datasets[one].compute_fields() for one in dataset.joins] if model.pretrained else [],
+            "parts": [cards.datasets[one].compute_fields() for one in parts],
             "code": [code_digest(function, project.source / card.path) for function, card in named if function],
         }
     )

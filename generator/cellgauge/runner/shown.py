@@ -39,7 +39,7 @@ def shown_to(
         parts = [training_file(dataset, seed, with_held_out=model.input.held_out)]
     else:
         parts = [dataset.for_model(model.input.given)]
-        if model.pretrained and "species" in dataset.columns:
+        if model.is_fitted_elsewhere and "species" in dataset.columns:
             parts = _by_species(parts[0], dataset, load)
     if stress is None:
         return parts

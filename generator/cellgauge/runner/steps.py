@@ -236,7 +236,7 @@ def model_function(model: ModelCard, card_path: Path) -> Callable[..., Any]:
 def _embedding_key(context: Context, model: ModelCard, dataset: DatasetCard, seed: int, stress: Stress | None) -> str:
     assert isinstance(model.obtain, FunctionModel)  # noqa: S101
     code = code_digest(model.obtain.function, context.project.source / model.path)
-    parts = [context.cards.datasets[one] for one in dataset.joins] if model.pretrained else []
+    parts = [context.cards.datasets[one] for one in dataset.joins] if model.is_fitted_elsewhere else []
     return embedding_key(model, dataset, seed, code, stress, parts)
 
 

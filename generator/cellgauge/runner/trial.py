@@ -21,7 +21,7 @@ from cellgauge.cards.function import load_function
 from cellgauge.cards.model import ModelCard
 from cellgauge.cards.problems import UserError
 from cellgauge.cards.project import Cards, Project
-from cellgauge.cards.task import TaskCard
+from cellgauge.cards.task import Guard, ScoreRef, TaskCard
 from cellgauge.data.checks import check_columns
 from cellgauge.data.content import read_rows
 from cellgauge.data.contents import Contents, as_text, open_h5ad
@@ -67,6 +67,8 @@ class Trial:
     """Baselines and controls without scores: why."""
     difference: Difference | None
     """Of the primary score to the task's baseline, positive where the embedding is better."""
+    guarded: Difference | None = None
+    """The same for the score that may not get worse, where the task has one."""
 
 
 def open_data(
@@ -242,7 +244,8 @@ def try_tasks(
             details=mine.details,
             references={model: scored(cards.metrics, task, one, {}) for model, one in evaluations.items()},
             absent=absent,
-            difference=_difference(cards, task, mine, evaluations.get(task.baseline)),
+            difference=_difference(cards, task, task.primary, mine, evaluations.get(task.baseline)),
+            guarded=_difference(cards, task, task.guard, mine, evaluations.get(task.baseline)) if task.guard else None,
         )
 
 
@@ -270,11 +273,13 @@ def _made(
     return made[model.id, seed]
 
 
-def _difference(cards: Cards, task: TaskCard, mine: Evaluation, base: Evaluation | None) -> Difference | None:
-    key = task.primary.key
+def _difference(
+    cards: Cards, task: TaskCard, score: ScoreRef | Guard, mine: Evaluation, base: Evaluation | None
+) -> Difference | None:
+    key = score.key
     if base is None or key not in mine.keys or key not in base.keys or mine.stream != base.stream:
         return None
-    sign = 1 if cards.metrics[task.primary.metric].direction == "higher" else -1
+    sign = 1 if cards.metrics[score.metric].direction == "higher" else -1
     here, there = mine.keys.index(key), base.keys.index(key)
     ours, theirs = mine.replicates[here].astype(float), base.replicates[there].astype(float)
     level = task.protocol.level

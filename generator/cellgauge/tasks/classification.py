@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from cellgauge.tasks.contract import Cells, Fit, Params, UnscorableError, Weights, number
-from cellgauge.tasks.folds import Fold, fold_scores
+from cellgauge.tasks.folds import Fold, class_scores, fold_scores
 from cellgauge.tasks.splits import Positions, need_donors, splits
 from cellgauge.tasks.units import cell_units
 
@@ -87,6 +87,7 @@ def prepare(
             scores=scores,
             details=details,
             tables={f"confusion_{name}": confusion(parts, len(kept)) for name, parts in views.items()},
+            by_name={f"by_class_{name}": by_class(kept, parts) for name, parts in views.items()},
             width=len(kept) ** 2,
         )
 
@@ -172,6 +173,14 @@ def _absent(names: NDArray[np.str_], train: NDArray[np.intp], test: NDArray[np.i
     every = np.arange(len(names))
     gaps = {"training": np.setdiff1d(every, train), "test": np.setdiff1d(every, test)}
     return {part: names[codes].tolist() for part, codes in gaps.items() if len(codes)}
+
+
+def by_class(names: NDArray[np.str_], folds: list[Fold]) -> dict[str, dict[str, float]]:
+    """Return each class's scores by its name, as a table of a result."""
+    scores = class_scores(folds)
+    return {
+        str(name): {metric: float(values[code]) for metric, values in scores.items()} for code, name in enumerate(names)
+    }
 
 
 def confusion(folds: list[Fold], n_classes: int) -> NDArray[np.int64]:

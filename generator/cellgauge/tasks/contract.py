@@ -62,6 +62,8 @@ class Fit:
     details: dict[str, JsonValue] = field(default_factory=dict)
     tables: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     """Counts that are summed over seeds and become a detail, such as a confusion matrix."""
+    by_name: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    """Tables of numbers, name → row → column → value, that are averaged over seeds and become a detail."""
     width: int = 1
     """How many numbers scoring holds for each replicate, where that may be more than there are units."""
 

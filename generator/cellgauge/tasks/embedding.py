@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from cellgauge.cards.base import Column
 from cellgauge.tasks.averages import mean_by_group, mean_over_groups, weighted_mean
 from cellgauge.tasks.conservation import isolated_labels
 from cellgauge.tasks.contract import Cells, Fit, Params, UnscorableError, Weights, label_counts, need_cells, number
@@ -61,8 +62,9 @@ def prepare(
         means = zip(names, mean_by_group(values, codes, once)[:, 0], strict=True)
         by_label: dict[str, JsonValue] = {str(name): float(mean) for name, mean in means if np.isfinite(mean)}
         details[f"{key.replace('-', '_')}_by_label"] = by_label
+    batched: tuple[Column, ...] = ("batch",) if of_batches else ()
     fit = Fit(
-        **cell_units(cells.columns, ("label",)),
+        **cell_units(cells.columns, ("label", *batched), kept=batched),
         scores=scores,
         counted={key: np.isfinite(values) for key, values in of_batches.items()},
         undefined=undefined,

@@ -216,11 +216,25 @@ def _rows(fit: Fit, keys: tuple[str, ...], weights: NDArray[np.float32]) -> NDAr
 
 
 def _details(fits: list[Fit]) -> dict[str, JsonValue]:
-    """Say once what is the same for every seed, list the rest in the order of the seeds, and sum tables over seeds."""
+    """Say once what is the same for every seed, list the rest in the order of the seeds; sum counts, average tables.
+
+    What is not a number with one of the seeds has no average.
+    """
     by_seed = [fit.details for fit in fits]
     shared = {key: value for key, value in by_seed[0].items() if all(one.get(key) == value for one in by_seed)}
     varying: list[JsonValue] = [{key: value for key, value in one.items() if key not in shared} for one in by_seed]
     tables: dict[str, JsonValue] = {
         name: np.sum([fit.tables[name] for fit in fits], axis=0).tolist() for name in fits[0].tables
     }
-    return {**shared, **tables, **({"by_seed": varying} if any(varying) else {})}
+    averaged: dict[str, JsonValue] = {
+        name: {
+            row: {column: _mean([fit.by_name[name][row][column] for fit in fits]) for column in columns}
+            for row, columns in table.items()
+        }
+        for name, table in fits[0].by_name.items()
+    }
+    return {**shared, **averaged, **tables, **({"by_seed": varying} if any(varying) else {})}
+
+
+def _mean(values: list[float]) -> float | None:
+    return float(np.mean(values)) if np.isfinite(values).all() else None

@@ -94,25 +94,41 @@ def fold_scores(folds: list[Fold], weights: Weights) -> dict[str, Values]:
     return {metric: np.concatenate(values) for metric, values in scored.items()}
 
 
+def class_scores(folds: list[Fold]) -> dict[str, Values]:
+    """Score each class by itself, as the mean over the folds whose test cells hold it.
+
+    Returns
+    -------
+    ``f1``, ``precision``, ``recall`` and ``auroc`` (the class against all others) → (n_classes,).
+    """
+    every = [_by_class(fold.sums, np.ones((1, len(fold.cells)), dtype=np.float32))[1] for fold in folds]
+    return {metric: mean_of_present(np.array([one[metric][:, 0] for one in every])) for metric in every[0]}
+
+
 def _score_fold(sums: _Sums, weights: Weights) -> dict[str, Values]:
     """Return each metric of one fold, (n_replicates,)."""
+    accuracy, by_class = _by_class(sums, weights)
+    return {
+        "accuracy": accuracy,
+        **{f"macro-{metric}": mean_of_present(values) for metric, values in by_class.items()},
+    }
+
+
+def _by_class(sums: _Sums, weights: Weights) -> tuple[Values, dict[str, Values]]:
+    """Return the accuracy in one fold, (n_replicates,), and metric → (n_classes × n_replicates), NaN where absent."""
     added = sums.matrix @ np.ascontiguousarray(weights.T)
     n = sums.n_classes
     truth, hits, predicted = (added[at : at + n].astype(np.float64) for at in (0, n, 2 * n))
     total = truth.sum(axis=0)
     present = np.where(truth > 0, 1.0, np.nan)
-    by_class = {
-        "macro-f1": _divide(2 * hits, truth + predicted),
-        "macro-precision": _divide(hits, predicted),
-        "macro-recall": _divide(hits, truth),
-    }
-    aurocs = [
-        _auroc(added[at : at + 3 * levels], truth[one], total - truth[one]) for one, (at, levels) in sums.runs.items()
-    ]
-    return {
-        "accuracy": _divide(hits.sum(axis=0), total, nothing=np.nan),
-        **{metric: mean_of_present(values * present) for metric, values in by_class.items()},
-        "macro-auroc": mean_of_present(np.array(aurocs)),
+    auroc = np.full(truth.shape, np.nan)
+    for one, (at, levels) in sums.runs.items():
+        auroc[one] = _auroc(added[at : at + 3 * levels], truth[one], total - truth[one])
+    return _divide(hits.sum(axis=0), total, nothing=np.nan), {
+        "f1": _divide(2 * hits, truth + predicted) * present,
+        "precision": _divide(hits, predicted) * present,
+        "recall": _divide(hits, truth) * present,
+        "auroc": auroc,
     }
 
 

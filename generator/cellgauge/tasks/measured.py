@@ -17,6 +17,9 @@ from cellgauge.tasks.contract import Params, number, real
 
 Floats = NDArray[np.float64]
 
+_RANKED_AT_ONCE = 2**22
+"""Values that the rank test takes at a time; it holds about ten copies of them in double precision."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -141,8 +144,14 @@ def responding(
     """
     if not perturbed.shape[1]:
         return 0, np.zeros(0, dtype=np.intp)
-    test = stats.mannwhitneyu(perturbed, controls, axis=0, use_continuity=False, method="asymptotic")
-    p = np.nan_to_num(test.pvalue, nan=1.0)  # all values equal
-    separation = np.abs(test.statistic / (len(perturbed) * len(controls)) - 0.5)
+    n_cells, n_genes = len(perturbed) + len(controls), perturbed.shape[1]
+    parts = np.array_split(np.arange(n_genes), min(n_genes, -(-n_cells * n_genes // _RANKED_AT_ONCE)))
+    tests = [
+        stats.mannwhitneyu(perturbed[:, part], controls[:, part], use_continuity=False, method="asymptotic")
+        for part in parts
+    ]
+    p = np.nan_to_num(np.concatenate([test.pvalue for test in tests]), nan=1.0)  # all values equal
+    statistic = np.concatenate([test.statistic for test in tests])
+    separation = np.abs(statistic / (len(perturbed) * len(controls)) - 0.5)
     n = np.count_nonzero(stats.false_discovery_control(p) <= false_discovery_rate)
     return int(n), np.lexsort((-separation, p))
