@@ -27,6 +27,15 @@ def test_tables_within():
     assert [column.numeric for column in table.columns] == [False, True, True]
 
 
+def test_tables_of_a_view_are_called_by_its_name():
+    details = {"by_class_random-forest": {"B": {"auroc": 0.5}, "NK": {"auroc": 1.0}}, "confusion_knn": [[1]]}
+    views = {"random-forest": "Random forest", "knn": "5 nearest neighbours"}
+    by_class, confusion = read_details({**details, "classes": ["B"]}, [42], views).tables
+    assert by_class.caption == "By class, random forest"
+    assert by_class.columns[1].label == "AUROC"
+    assert confusion.caption == "Confusion, 5 nearest neighbours: cells, summed over seeds"
+
+
 def test_long_lists_are_cut_and_say_so():
     ((_, text),) = read_details({"genes": [f"g{place}" for place in range(30)]}, [42]).facts
     assert text.endswith("g23 … (30 in all)")

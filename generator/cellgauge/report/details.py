@@ -12,6 +12,7 @@ from cellgauge.report.numbers import number
 from cellgauge.report.tables import Cell, Column, Row, Table
 
 _MANY = 24
+_SHORT = {"auroc": "AUROC"}
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,16 @@ class Details:
     tables: tuple[Table, ...]
 
 
-def read_details(details: Mapping[str, JsonValue], seeds: Sequence[int]) -> Details:
-    """Sort a result's details into facts and tables; a list with one entry a seed becomes columns."""
+def read_details(
+    details: Mapping[str, JsonValue], seeds: Sequence[int], views: Mapping[str, str] | None = None
+) -> Details:
+    """Sort a result's details into facts and tables; a list with one entry a seed becomes columns.
+
+    Parameters
+    ----------
+    views
+        Id → name of the task's views, for details that end with the id of one.
+    """
     facts: list[tuple[str, str]] = []
     tables: list[Table] = []
     for key, value in details.items():
@@ -34,7 +43,16 @@ def read_details(details: Mapping[str, JsonValue], seeds: Sequence[int]) -> Deta
             tables.append(table)
         else:
             facts.append((_label(key), _text(value)))
-    return Details(tuple(facts), _with_own_ids(tables))
+    return Details(tuple(facts), _with_own_ids([_named_by_view(table, views or {}) for table in tables]))
+
+
+def _named_by_view(table: Table, views: Mapping[str, str]) -> Table:
+    """Write the name of a view in a caption in place of its id."""
+    for view, name in views.items():
+        head, found, rest = table.caption.partition(f" {view}")
+        if found and rest[:1] in ("", ":"):
+            return replace(table, caption=f"{head}, {name.lower()}{rest}")
+    return table
 
 
 def _with_own_ids(tables: list[Table]) -> tuple[Table, ...]:
@@ -136,7 +154,7 @@ def _is_number(value: JsonValue) -> bool:
 
 def _label(key: str) -> str:
     words = key.replace("_", " ").strip() or key
-    return words[:1].upper() + words[1:]
+    return _SHORT.get(words) or words[:1].upper() + words[1:]
 
 
 def _slug(key: str) -> str:

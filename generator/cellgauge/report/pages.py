@@ -303,7 +303,7 @@ def result_page(renderer: Renderer, result: Result) -> Page:
         badges=(*cells.dataset_badges(dataset), *cells.model_cell(model, role=row.role if row else None).badges),
         figure=overviews.scores_of(view, result, names, overviews.colour_of(renderer.colours, model)),
         names=names,
-        details=read_details(result.details, result.seeds),
+        details=read_details(result.details, result.seeds, views),
         outdated=view.outdated(result),
         withheld=place_of(result) in view.withheld,
         sentence=cells.sentence,
