@@ -166,7 +166,7 @@ def test_without_a_task_all_that_apply_are_evaluated(toy: Path) -> None:
         (["twice.csv", "TOY", "--labels", "type"], 1, "1 cell ids occur more than once (for example cell1)"),
         (["nan.npy", "TOY", "--labels", "type"], 1, "1 values are NaN or infinite, in 1 cells (first: cell5)"),
         (["objects.npy", "TOY", "--labels", "type"], 1, "objects.npy: cannot be read as an embedding"),
-        (["note.txt", "TOY", "--labels", "type"], 1, "expected .npy, .npz, .csv or .tsv, found .txt"),
+        (["note.txt", "TOY", "--labels", "type"], 1, "expected .npy, .npz, .csv, .tsv or .h5ad, found .txt"),
         (["obsm/X_two", "note.txt", "--labels", "type"], 1, "note.txt"),
     ],
 )

@@ -84,6 +84,27 @@ def test_one_table_a_view_and_the_primary_first(view):
     assert names == ["Logistic regression", "5 nearest neighbours", "Random forest"]
 
 
+@pytest.mark.parametrize("task", ["batch-integration", "cross-species-integration"])
+def test_mixing_and_conservation_are_always_shown_together(release, task):
+    """Each is easy alone: noise mixes best, and leaving the batches apart keeps every type."""
+    for model, value in {"pca": 0.5, "svd": 0.51}.items():
+        release.add(task, "pbmc68k-reduced", model, value)
+    view = load_release(release.finish(), None)
+    comparison = compare_task(view, view.cards.tasks[task])
+    (_, first), *others = parts(view, comparison, leaderboard(view, comparison), "pbmc68k-reduced")
+    assert {comparison.task.primary.key, comparison.task.guard.key} <= {column.key for column in first.columns}
+    families = [(name, table) for name, table in others if name != "Worse data"]
+    assert [name for name, _ in families] == ["Mixing", "Conservation"]
+    shown = [{column.key for column in table.columns} - {"model"} for _, table in families]
+    assert shown[0].isdisjoint(shown[1])
+    assert set().union(*shown) == {ref.key for ref in comparison.task.scores}
+    assert "batch-entropy" in shown[0]
+    assert "adjusted-rand-index" in shown[1]
+    for _, table in families:
+        assert [record["model"] for record in table.records()] == ["svd", "pca"]
+        assert all(value is not None for record in table.records() for value in record.values())
+
+
 @pytest.mark.site
 def test_the_page_shows_what_the_downloads_hold(site):
     reader = Cells("scores-pbmc68k-reduced")

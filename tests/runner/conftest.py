@@ -46,7 +46,7 @@ modality: scRNA-seq
 source: {{kind: file, path: {id}.h5ad}}
 digest_of_content: {digest}
 matrix: {{location: X, values: counts, features: gene symbols}}
-columns: {{label: {label}}}
+columns: {{{columns}}}
 ---
 """
 
@@ -130,20 +130,27 @@ class TinyProject:
         (self.folder / f"site_src/models/{model}.md").write_text(card)
         return model
 
-    def dataset(self, dataset: str = "tiny", *, label: str = "type", labels: str = "abc", pin: bool = True) -> str:
+    def dataset(
+        self, dataset: str = "tiny", *, label: str = "type", labels: str = "abc", pin: bool = True, n_donors: int = 0
+    ) -> str:
         rng = np.random.default_rng(0)
         codes = np.tile(np.arange(len(labels)), 60 // len(labels))
         obs = pd.DataFrame({"type": np.array(list(labels))[codes]}, index=[f"c{i}" for i in range(60)])
+        columns = {"label": label}
+        if n_donors:
+            obs["person"] = [f"d{i // len(labels) % n_donors}" for i in range(60)]
+            columns["donor"] = "person"
+        said = ", ".join(f"{role}: {name}" for role, name in columns.items())
         counts = rng.poisson(2 + 3 * np.eye(16)[codes]).astype(np.float32)
         path = self.folder / f"site_src/datasets/{dataset}.md"
         ad.AnnData(counts, obs=obs).write_h5ad(path.with_suffix(".h5ad"))
         digest = "sha256:" + "0" * 64
-        path.write_text(DATASET.format(id=dataset, label=label, digest=digest))
+        path.write_text(DATASET.format(id=dataset, columns=said, digest=digest))
         if pin:
             with pytest.raises(InvalidDatasetError) as refused:
                 load_dataset(read_card(path, DatasetCard), Path("/"), FileStore(self.cache))
             found = re.findall(r"sha256:\w+", refused.value.problems[0])[1]
-            path.write_text(DATASET.format(id=dataset, label=label, digest=found))
+            path.write_text(DATASET.format(id=dataset, columns=said, digest=found))
         return dataset
 
     def cards(self) -> Cards:

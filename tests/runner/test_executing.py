@@ -98,6 +98,25 @@ def test_a_model_that_goes_wrong_gets_a_reason_and_the_others_run(tiny, in_proce
     assert found.scores == []
 
 
+def test_two_donors_are_no_error_but_do_not_fit_a_task_that_keeps_donors_apart(tiny, in_process) -> None:
+    tiny.dataset(n_donors=2)
+    tiny.model("good")
+    assert run(tiny, in_process, ["good"], tasks=["classification", "embedding"]) == {"not_applicable": 1, "done": 1}
+    found = result(tiny, "good", "classification")
+    assert found.status == "not_applicable"
+    assert found.reason == "donors are kept apart, which needs cells of 3 donors or more; 2 found"
+    assert found.scores == []
+    assert found.log is None
+
+
+def test_three_donors_are_kept_apart(tiny, in_process) -> None:
+    tiny.dataset(n_donors=3)
+    tiny.model("good")
+    assert run(tiny, in_process, ["good"], tasks=["classification"]) == {"done": 1}
+    found = result(tiny, "good", "classification")
+    assert (found.details["folds"], found.details["n_folds"]) == ("donors", 3)
+
+
 def test_the_log_of_a_failure_is_kept(tiny, in_process) -> None:
     tiny.dataset()
     tiny.model("raises")

@@ -319,6 +319,17 @@ def test_p_values_that_vanish_are_ordered_by_separation() -> None:
     assert responding(perturbed, control, 0.05)[1].tolist() == [1, 0]
 
 
+def test_many_genes_are_ranked_in_blocks_with_the_same_outcome(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    perturbed, control = (rng.poisson(rate, (20, 53)).astype(np.float32) for rate in (2.0, 1.0))
+    whole = responding(perturbed, control, 0.05)
+    monkeypatch.setattr("cellgauge.tasks.measured._RANKED_AT_ONCE", 200)
+    n, order = responding(perturbed, control, 0.05)
+    assert n == whole[0] > 0
+    assert order.tolist() == whole[1].tolist()
+
+
 def test_under_no_effect_few_genes_respond() -> None:
     rng = np.random.default_rng(3)
     found = [responding(*np.split(rng.poisson(1.0, (60, 200)).astype(np.float32), [20]), 0.05)[0] for _ in range(40)]

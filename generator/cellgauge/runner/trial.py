@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import h5py
 import numpy as np
-import pandas as pd
 from anndata.io import read_elem
 from numpy.typing import NDArray
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 from cellgauge.cards.base import Column
 from cellgauge.cards.canonical import digest
@@ -28,6 +28,7 @@ from cellgauge.data.contents import Contents, as_text, open_h5ad
 from cellgauge.data.dataset import NO_DIGEST, Dataset, check
 from cellgauge.data.obtain import InvalidDatasetError
 from cellgauge.models.embedding import accept_embedding
+from cellgauge.models.precomputed import ENDINGS, read_output
 from cellgauge.runner.plan import decide
 from cellgauge.runner.scoring import Scored, scored
 from cellgauge.runner.shown import accept, shown_to
@@ -160,22 +161,15 @@ def read_embedding(name: str, data_path: Path, cell_ids: NDArray[np.str_]) -> tu
     path = Path(name)
     if not path.is_file():
         raise UserError(f"{path}: there is no such file (an embedding inside the data is named obsm/KEY)")
-    kind = "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
+    if path.suffix != ".npy":
+        if not path.name.endswith(ENDINGS):
+            raise UserError(f"{path}: expected .npy, .npz, .csv, .tsv or .h5ad, found {path.suffix or 'no ending'}")
+        return accept_embedding(read_output(path, str(path)), cell_ids), True
     try:
-        if kind == ".npy":
-            return accept_embedding(np.load(path, allow_pickle=False), cell_ids), False
-        if kind == ".npz":
-            with np.load(path, allow_pickle=False) as held:
-                frame = pd.DataFrame(held["embedding"], index=held["cell_ids"].astype(str))
-        elif kind.removesuffix(".gz") in (".csv", ".tsv"):
-            separator = "," if ".csv" in kind else "\t"
-            frame = pd.read_csv(path, sep=separator, index_col=0, dtype={0: str})
-            frame.index = frame.index.astype(str)
-        else:
-            raise UserError(f"{path}: expected .npy, .npz, .csv or .tsv, found {kind or 'no ending'}")
-    except (OSError, ValueError, KeyError) as error:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as an embedding: {error}") from None
-    return accept_embedding(frame, cell_ids), True
+    return accept_embedding(values, cell_ids), False
 
 
 def _obsm(path: Path, key: str) -> Any:
@@ -269,7 +263,8 @@ def _made(
     if (model.id, seed) not in made:
         shown = shown_to(model, dataset, seed, None, lambda one: dataset)
         function = model_function(model, project.source / model.path)
-        made[model.id, seed] = accept(model, dataset, shown, [function(part, seed=seed) for part in shown])
+        with threadpool_limits(1):  # as in the workers of a run, so that the numbers are the same
+            made[model.id, seed] = accept(model, dataset, shown, [function(part, seed=seed) for part in shown])
     return made[model.id, seed]
 
 

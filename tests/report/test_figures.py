@@ -1,0 +1,162 @@
+"""A figure draws the numbers of the table beside it, and says in words what it draws."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import pytest
+
+from cellgauge.report.charts import Mark, to_svg
+from cellgauge.report.comparison import compare_task
+from cellgauge.report.leaderboard import forest, leaderboard, parts
+from cellgauge.report.numbers import interval, number
+from cellgauge.report.overviews import evaluations, model_colours, scorecard, scores_on
+from cellgauge.report.release import load_release
+
+PBMC = "pbmc68k-reduced"
+VALUES = {"pca": 0.5, "svd": 0.56, "nmf": 0.47, "raw-expression": 0.4, "oracle": 0.99, "random": -0.0002}
+
+
+def drawn(view, task):
+    """The comparison of a task, the records of its table by model name, and colours of models."""
+    comparison = compare_task(view, view.cards.tasks[task])
+    names = {model.id: model.name for model in view.cards.models.values()}
+    records = {names[record["model"]]: record for record in leaderboard(view, comparison).records()}
+    return comparison, records, model_colours(view.cards.models.values())
+
+
+@pytest.fixture(params=["classification", "clustering", "batch-integration", "perturbation"])
+def view(request, release):
+    for model, value in VALUES.items():
+        release.add(request.param, PBMC, model, value)
+    if request.param == "perturbation":
+        release.add(request.param, PBMC, "perturbation-mean", 0.45)
+    release.add_empty(request.param, PBMC, "no-change", "failed", "it broke")
+    return request.param, load_release(release.finish(), None)
+
+
+def numbers_of(mark: Mark) -> tuple[float, float, float]:
+    return mark.value, mark.low, mark.high
+
+
+def in_record(record, key) -> tuple[float, float, float]:
+    return record[key], record[f"{key}_low"], record[f"{key}_high"]
+
+
+def test_the_figure_of_differences_draws_the_cells_of_the_table(view):
+    task, release = view
+    comparison, records, colours = drawn(release, task)
+    figure = forest(comparison, comparison.on(PBMC), colours)
+    with_difference = {name for name, record in records.items() if record["difference"] is not None}
+    assert len(with_difference) >= 5
+    assert {mark.label for mark in figure.marks} == with_difference
+    decimals = comparison.on(PBMC).decimals
+    for mark in figure.marks:
+        record = records[mark.label]
+        assert numbers_of(mark) == in_record(record, "difference")
+        low, high = record["difference_low"], record["difference_high"]
+        shown = f"{number(record['difference'], decimals, signed=True)} {interval(low, high, decimals, signed=True)}"
+        assert mark.numbers == shown
+        assert mark.word == (record["verdict"] or "control")
+        assert f"{mark.label} {number(mark.value, decimals, signed=True)} ({mark.word})" in figure.description
+    assert figure.reference == 0
+
+
+def test_what_the_table_of_the_page_shows_is_what_the_figure_says(view):
+    task, release = view
+    comparison, _, colours = drawn(release, task)
+    table = leaderboard(release, comparison)
+    (_, first), *_ = parts(release, comparison, table, PBMC)
+    place = next(i for i, column in enumerate(first.columns) if column.key == "difference")
+    shown = {row.cells[0].text: f"{row.cells[place].text} {row.cells[place].small}" for row in first.rows}
+    for mark in forest(comparison, comparison.on(PBMC), colours).marks:
+        assert mark.numbers == shown[mark.label]
+
+
+def test_the_figure_of_scores_draws_the_cells_of_the_table(view):
+    task, release = view
+    comparison, records, colours = drawn(release, task)
+    figure = scores_on(comparison, comparison.on(PBMC), colours)
+    key = comparison.task.primary.key
+    assert {mark.label for mark in figure.marks} == {name for name, one in records.items() if one[key] is not None}
+    assert len(figure.marks) == len(VALUES) + (task == "perturbation")
+    for mark in figure.marks:
+        record = records[mark.label]
+        assert numbers_of(mark) == in_record(record, key)
+        assert mark.numbers == f"{number(record[key])} {interval(record[f'{key}_low'], record[f'{key}_high'])}"
+        assert mark.faint == tuple(release.results[task, PBMC, record["model"]].score(key).by_seed)
+        assert f"{mark.label} {number(mark.value)}" in figure.description
+    assert figure.reference == records[comparison.baseline.name][key]
+
+
+def test_the_scorecard_of_a_model_draws_the_cells_of_its_table(view):
+    task, release = view
+    comparison = compare_task(release, release.cards.tasks[task])
+    table = evaluations(release, {task: comparison}, [release.results[task, PBMC, "svd"]], "svd", "SVD")
+    (mark,) = scorecard({task: comparison}, release.cards.models["svd"], "red").marks
+    (record,) = table.records()
+    assert numbers_of(mark) == in_record(record, "difference")
+    assert mark.word == record["verdict"]
+
+
+@pytest.mark.parametrize("layout", ["wide", "narrow", "mini"])
+def test_dots_and_bars_stand_where_their_numbers_are(release, layout):
+    """Read back from the SVG: one scale turns all values, and the ends of all intervals, into positions."""
+    for model in ("pca", "svd", "nmf", "raw-expression"):
+        release.add("clustering", PBMC, model, VALUES[model])
+    comparison, records, colours = drawn(load_release(release.finish(), None), "clustering")
+    figure = forest(comparison, comparison.on(PBMC), colours)
+    svg = to_svg(figure, layout)
+    dots = [float(x) for x in re.findall(r'<path transform="translate\(([-\d.]+),[-\d.]+\)" d="M[^"]*A', svg)]
+    bars = re.findall(r'<line transform="translate\(([-\d.]+),[-\d.]+\)" x2="([-\d.]+)" y2="0" [^>]*stroke-width', svg)
+    assert len(dots) == len(figure.marks) == 3
+    low, high = figure.span
+    width = (dots[0] - dots[-1]) / (figure.marks[0].value - figure.marks[-1].value) * (high - low)
+    for mark, dot in zip(figure.marks, dots, strict=True):
+        record = records[mark.label]
+        assert dot == pytest.approx((record["difference"] - low) / (high - low) * width, abs=0.02)
+        ends = [(record[f"difference_{end}"] - low) / (high - low) * width for end in ("low", "high")]
+        lengths = [sorted((float(x), float(x) + float(x2))) for x, x2 in bars]
+        assert any(math.dist(one, ends) < 0.05 for one in lengths), mark.label
+
+
+# Agreement of replicates: a reference line and no ceiling.
+
+AGREEMENT = {"pearson-delta": 0.31, "delta-mse": 0.02}
+
+
+@pytest.mark.parametrize(
+    ("details", "expected"),
+    [
+        ({"replicate_agreement": AGREEMENT}, 0.31),
+        ({"by_seed": [{"replicate_agreement": {"pearson-delta": value}} for value in (0.3, 0.31, 0.35)]}, 0.32),
+    ],
+    ids=["the same for every seed", "the mean over seeds"],
+)
+def test_the_agreement_of_replicates_is_a_dashed_line_and_said_in_words(release, details, expected):
+    for model, value in {"perturbation-mean": 0.2, "additive": 0.6}.items():
+        release.add("perturbation", PBMC, model, value, more_details=details)
+    comparison, _, colours = drawn(load_release(release.finish(), None), "perturbation")
+    figure = scores_on(comparison, comparison.on(PBMC), colours)
+    assert figure.dashed == pytest.approx(expected)
+    assert f"agreement of replicates {number(expected)}" in figure.description
+    assert "dashed, the agreement of replicates" in figure.axis
+    assert len(figure.marks) == 2, "it is a line and no model"
+    assert len(dashes(to_svg(figure, "wide"))) == 1
+
+
+def test_without_agreement_of_replicates_there_is_no_dashed_line(release):
+    for model, value in {"perturbation-mean": 0.2, "additive": 0.6}.items():
+        other = {"replicate_agreement": {"delta-mse": 0.02}}  # of another score than the one that is drawn
+        release.add("perturbation", PBMC, model, value, more_details=other)
+    comparison, _, colours = drawn(load_release(release.finish(), None), "perturbation")
+    figure = scores_on(comparison, comparison.on(PBMC), colours)
+    assert figure.dashed is None
+    assert "agreement" not in figure.description + figure.axis
+    assert dashes(to_svg(figure, "wide")) == []
+
+
+def dashes(svg: str) -> list[str]:
+    """Vertical dashed lines; the separator above controls is dashed too, and horizontal."""
+    return re.findall(r'<line[^>]*x2="0"[^>]*stroke-dasharray="4,4"[^>]*>', svg)
