@@ -71,7 +71,8 @@ def evaluate(
     """Score EMBEDDING on the cells of DATA.h5ad beside the baselines. No cards are needed.
 
     EMBEDDING is a .npy file with rows in the order of the data, a .npz file with the arrays embedding and cell_ids, a
-    .csv or .tsv file whose first column holds cell ids, an .h5ad file with it in X, or obsm/KEY for one that is in the data.
+    .csv or .tsv file whose first column holds cell ids, an .h5ad file with the embedding in X, or obsm/KEY for one
+    that is in the data.
     """
     from cellgauge.cards.project import find_project, load_cards
 
