@@ -59,7 +59,7 @@ def test_the_cards_of_this_project_are_valid():
             'complementary[1].metric: unknown metric "homogenity"; did you mean "homogeneity"?',
         ),
         (
-            "metrics/adjusted-rand-index",
+            "metrics/accuracy",
             "controls: {best: [oracle], worst: [random]}",
             "controls: {best: [oracle], worst: [randon]}",
             'controls.worst[0]: unknown model "randon"; did you mean "random"?',
