@@ -97,9 +97,9 @@ def recover_counts(values: NDArray[Any], lengths: NDArray[np.int64]) -> Recovere
 def believable(way: NDArray[np.int8], detected: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return for each cell whether its counts can be believed, given the whole dataset.
 
-    Cells with enough genes fit none of the ways by chance (fewer than one in a thousand would), so that they are
-    believed if a tenth of them fit. A small cell is believed only if a tenth of the others fit the same way as it does:
-    two or three values are soon multiples of something. Whole numbers are always believed.
+    A cell is believed only if a tenth of the cells with enough genes fit the same way as it does: two or three values
+    are soon multiples of something, and a cell with many genes may have no more values than that. Whole numbers are
+    always believed.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def believable(way: NDArray[np.int8], detected: NDArray[np.int64]) -> NDArray[np
     common = np.zeros(len(WAYS) + 1, dtype=bool)  # the last place is that of NOT_RECOVERED, which is -1
     common[1:ANY_WAY] = fitting > enough
     common[0], common[ANY_WAY] = True, fitting.sum() > enough
-    believed = np.where(telling & (way != NOT_RECOVERED) & (fitting.sum() > enough), True, common[way])
+    believed = common[way]
     # The number of molecules of a gene that is alone in its cell is lost with the factor.
     lost = (detected == 0) | ((detected == 1) & (way != 0))
     return np.asarray(believed & ~lost)
