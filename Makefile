@@ -56,6 +56,10 @@ lint: $(VENV)/.installed-test  ## style, types and the rule of the rooms
 bench: $(VENV)/.installed-test $(VENV)/peer/.installed  ## time and memory beside cz-benchmarks; takes most of an hour on idle cores
 	$(BIN)/python benchmarks/speed.py --peer $(VENV)/peer/bin/python --growth
 
+.PHONY: test-models
+test-models: $(VENV)/models/.installed  ## the adapters of pretrained models, with random weights; installs several gigabytes
+	PYTHONPATH=generator $(VENV)/models/bin/python -m pytest tests/images $(PYTEST_ARGS)
+
 .PHONY: coverage
 coverage: $(VENV)/.installed-test  ## simulate how often the intervals hold what they say; takes a quarter of an hour
 	$(BIN)/python benchmarks/intervals.py
@@ -83,13 +87,20 @@ $(VENV)/peer/.installed: benchmarks/speed-peer.txt | $(VENV)/bin/python
 	@$(VENV)/peer/bin/python -m pip install --quiet --quiet --disable-pip-version-check -r $<
 	@touch $@
 
+# Packages of pretrained models want other versions than cellgauge does.
+$(VENV)/models/.installed: generator/images/constraints.txt | $(VENV)/bin/python
+	@echo "Installing torch and packages of pretrained models into an environment of their own; this takes a while"
+	@$(BIN)/python -m venv $(VENV)/models
+	@$(VENV)/models/bin/python -m pip install --quiet --quiet --disable-pip-version-check -r $<
+	@touch $@
+
 # Installed again only when what is asked for has changed.
 $(VENV)/.installed-run: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing cellgauge and what it evaluates with; the first time this takes a few minutes"
-	@$(PIP) -e '.[run]'
+	@$(PIP) -e '.[run,methods]'
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing cellgauge and what its tests need; the first time this takes a few minutes"
-	@$(PIP) -e '.[run,dask,export,test,dev]'
+	@$(PIP) -e '.[run,methods,dask,export,test,dev]'
 	@touch $@ $(VENV)/.installed-run

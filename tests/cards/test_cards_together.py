@@ -16,6 +16,7 @@ def project(tmp_path: Path) -> Project:
     """A copy of this project's cards, to be broken."""
     for kind in ("models", "datasets", "tasks", "metrics"):
         shutil.copytree(ROOT / "site_src" / kind, tmp_path / "site_src" / kind)
+    (tmp_path / "generator").symlink_to(ROOT / "generator")
     (tmp_path / "mkdocs.yml").touch()
     return Project(tmp_path, tmp_path)
 

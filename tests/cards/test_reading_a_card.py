@@ -91,7 +91,12 @@ def test_a_good_card_is_read(tmp_path: Path):
             "role: baselin",
             "5: role: expected one of 'model', 'baseline' or 'control', found \"baselin",
         ),
-        ("kind: function", "kind: funktion", "6: obtain: expected one of 'function', 'planned', found keys and values"),
+        (
+            "kind: function",
+            "kind: funktion",
+            "6: obtain: expected one of 'function', 'container', 'precomputed', 'planned', found keys and values",
+        ),
+        ("summary: ", "summary: TODO ", "3: summary: is still TODO"),
         ("  kind: function\n", "", "6: obtain: is required, but missing: kind"),
         (
             "linear:pca",

@@ -378,7 +378,7 @@ def test_a_model_never_sees_labels_it_is_not_given(trial) -> None:
     seen = dataset.for_model([])
     assert [*seen.obs, *seen.var, *seen.obsm, *seen.layers, *seen.obsp] == []
     assert seen.raw is None
-    assert dict(seen.uns) == {"values": "counts"}
+    assert dict(seen.uns) == {"values": "counts", "taxa": [9606]}
     assert list(dataset.for_model(["donor"]).obs) == ["donor"]
     assert dataset.for_model(["label"]).obs["label"].tolist() == adata.obs["type"].tolist()
 

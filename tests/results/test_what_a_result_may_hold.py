@@ -112,7 +112,7 @@ def test_every_key_is_needed_or_has_a_default_that_changes_nothing(values: dict[
         ("scores", 0, "interval", "low"),
         ("details", "dropped", "a"),
         ("details", "clusters", 0),
-        ("gates", 0, "name"),
+        ("gates", 0, "measured", "overlap"),
         ("params", "resolution"),
         ("resources", "cpu_s"),
     ],

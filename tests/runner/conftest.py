@@ -113,6 +113,9 @@ class TinyProject:
             shutil.copytree(REPOSITORY / "site_src" / kind, folder / "site_src" / kind)
         for card in (folder / "site_src/tasks").glob("*.md"):
             card.write_text(_STRESS.sub("", card.read_text()))
+        for card in (folder / "site_src/models").glob("*.md"):
+            if "kind: container" in card.read_text():  # they name datasets and images that are not here
+                card.unlink()
         (folder / "site_src/datasets").mkdir()
         (folder / "site_src/models/wrong.py").write_text(FUNCTIONS)
 

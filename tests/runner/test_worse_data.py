@@ -62,6 +62,7 @@ def test_models_are_shown_fewer_counts_or_genes_drawn_anew_for_each_seed(
     monkeypatch.setenv("NOTE", str(note))
     run(tiny, in_process, "depth")
     shown = np.array([line.split() for line in note.read_text().splitlines()], dtype=int)
+    shown = np.delete(shown, range(1, 5), axis=0)  # the sanity gates called it four times in between
     (plain,), half, tenth, genes = shown[:1], shown[1:6], shown[6:11], shown[11:]
     assert len(genes) == 5
     for part in (half, tenth, genes):

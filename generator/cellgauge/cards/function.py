@@ -67,6 +67,11 @@ def code_digest(target: str, card_path: Path) -> str:
     path = card_path.parent / where
     if not where.endswith(".py") or not path.is_file():
         return ""
+    return file_digest(path)
+
+
+def file_digest(path: Path) -> str:
+    """Return ``sha256:<hex>`` of a small file."""
     return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from cellgauge.cards.base import Card, Citation, Column, FunctionPath, Id, Part, Scalar, Sentence, Url
+from cellgauge.cards.dataset import DatasetCard, SourceFile
 
 LeakageClass = Literal["green", "yellow", "red", "gray"]
+ImageReference = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][\w./:-]*@sha256:[0-9a-f]{64}$")]
+"""``registry/name@sha256:<hex>``: an image by its digest, since a tag can be moved."""
+FileName = Annotated[str, StringConstraints(pattern=r"^[\w][\w.-]*(/[\w][\w.-]*)*$", max_length=200)]
+"""A path below a folder, without ``..`` and without a leading slash."""
 
 
 class FunctionModel(Part):
@@ -19,6 +24,75 @@ class FunctionModel(Part):
     params: dict[str, Scalar] = {}
 
 
+class WeightsFile(SourceFile):
+    """A file that a container finds below ``/weights``, under a name of its own there."""
+
+    name: FileName
+
+
+class Limits(Part):
+    """What a container may use; a container that exceeds them is killed."""
+
+    memory_gb: float = Field(default=8, gt=0)
+    minutes: float = Field(default=120, gt=0, description="Wall-clock time of one call")
+    processes: int = Field(default=512, ge=1, description="Processes and threads")
+    output_gb: float = Field(default=8, gt=0, description="All that it writes to /output")
+
+
+class ContainerModel(Part):
+    """A container image that reads ``/input`` and writes ``/output``; see the page on containers."""
+
+    kind: Literal["container"]
+    folder: Id | None = Field(default=None, description="Folder below generator/images that the image is built from")
+    image: ImageReference | None = Field(default=None, description="A published image, by digest")
+    params: dict[str, Scalar] = {}
+    weights: list[WeightsFile] = []
+    gpu: bool = False
+    limits: Limits = Limits()
+    tried_with: Literal["real weights", "random weights", "stand-in", "no weights needed"] = Field(
+        description="What the adapter was run with: the model's own weights, random ones of the same architecture, or "
+        "a stand-in for a package that cannot be had"
+    )
+
+    @model_validator(mode="after")
+    def _one_image(self) -> ContainerModel:
+        if (self.folder is None) == (self.image is None):
+            raise ValueError("expected either folder or image")
+        if self.weights and self.tried_with == "no weights needed":
+            raise ValueError('tried_with: "no weights needed" does not go with weights')
+        return self
+
+    @property
+    def unpinned_weights(self) -> list[str]:
+        """The names of weights that nobody has opened: which bytes are meant is not known."""
+        return [one.name for one in self.weights if one.sha256 is None]
+
+
+class PrecomputedOutput(SourceFile):
+    """A model's output for one dataset, made elsewhere, with the ids of its rows in the file."""
+
+    dataset: Id
+
+
+class PrecomputedModel(Part):
+    """Embeddings or predictions that somebody else computed."""
+
+    kind: Literal["precomputed"]
+    outputs: list[PrecomputedOutput] = Field(min_length=1)
+    made_by: Sentence = Field(description="Who computed them, with what")
+
+    @model_validator(mode="after")
+    def _each_dataset_once(self) -> PrecomputedModel:
+        named = [one.dataset for one in self.outputs]
+        if len(set(named)) != len(named):
+            raise ValueError("outputs: a dataset is named twice")
+        return self
+
+    def for_dataset(self, dataset: str) -> PrecomputedOutput | None:
+        """Return the output for a dataset, if there is one."""
+        return next((one for one in self.outputs if one.dataset == dataset), None)
+
+
 class PlannedModel(Part):
     """A model that has a card before it can be run."""
 
@@ -26,7 +100,7 @@ class PlannedModel(Part):
     reason: Sentence = Field(description="What is missing; shown wherever a score would stand")
 
 
-Obtain = Annotated[FunctionModel | PlannedModel, Field(discriminator="kind")]
+Obtain = Annotated[FunctionModel | ContainerModel | PrecomputedModel | PlannedModel, Field(discriminator="kind")]
 """How outputs are obtained. A new kind is a new member here and a module in ``models``."""
 
 
@@ -36,6 +110,15 @@ class ModelInput(Part):
     values: list[Literal["counts", "log-normalised", "scaled", "continuous"]] = Field(min_length=1)
     non_negative: bool = False
     taxa: list[int] | None = Field(default=None, description="NCBI taxa it can embed; null: any")
+    features: list[Literal["gene symbols", "Ensembl genes"]] = Field(
+        default=[], description="Names of genes that it knows; empty: any features"
+    )
+    genes: FileName | None = Field(
+        default=None, description="A file beside the card with the genes it knows, one a line"
+    )
+    least_coverage: float | None = Field(
+        default=None, gt=0, le=1, description="Share of the genes it knows that a dataset must have"
+    )
     given: list[Column] = Field(default=[], description="Role columns it is shown; all others are withheld")
     held_out: bool = Field(default=False, description="Shown the cells it is tested on: for controls alone")
 
@@ -60,7 +143,7 @@ class Licence(Part):
 class Leakage(Part):
     """A judgement on one dataset: had the model seen it before?"""
 
-    dataset: Id
+    dataset: Id = Field(description="A dataset, or a family of them; what is said of a member itself comes first")
     split: Sentence | None = None
     leakage_class: LeakageClass = Field(alias="class")
     reason: Sentence
@@ -102,6 +185,19 @@ class ModelCard(Card):
         if self.input.held_out and self.role != "control":
             raise ValueError("input: only a control may be shown the held-out cells")
         return self
+
+    def judgement(self, dataset: DatasetCard) -> Leakage | None:
+        """Return what the card says of a dataset: red before all else, then the dataset itself, then its family."""
+        names = (dataset.id, dataset.family)
+        found = [one for name in names for one in self.leakage if one.dataset == name]
+        return next((one for one in found if one.leakage_class == "red"), next(iter(found), None))
+
+    @property
+    def files(self) -> list[SourceFile]:
+        """What it fetches: weights, or outputs that were computed elsewhere."""
+        if isinstance(self.obtain, ContainerModel):
+            return list(self.obtain.weights)
+        return list(self.obtain.outputs) if isinstance(self.obtain, PrecomputedModel) else []
 
     @property
     def is_fitted_elsewhere(self) -> bool:

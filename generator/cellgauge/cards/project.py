@@ -11,8 +11,9 @@ from cellgauge.cards.base import Card, Keys, dotted
 from cellgauge.cards.dataset import DatasetCard
 from cellgauge.cards.family import Family, read_datasets
 from cellgauge.cards.function import missing_function
+from cellgauge.cards.image import image_files
 from cellgauge.cards.metric import MetricCard
-from cellgauge.cards.model import ModelCard
+from cellgauge.cards.model import ContainerModel, ModelCard
 from cellgauge.cards.problems import CardProblems, Problem, UserError, did_you_mean
 from cellgauge.cards.read import read_card
 from cellgauge.cards.task import TaskCard
@@ -69,6 +70,11 @@ class Project:
     def site_src(self) -> Path:
         """What people write: cards, pages, templates, assets."""
         return self.source / "site_src"
+
+    @property
+    def generator(self) -> Path:
+        """Where container images are built from."""
+        return self.source / "generator"
 
     def release(self, name: str) -> Path:
         """Return the folder of a release's result files."""
@@ -130,7 +136,7 @@ def load_cards(project: Project, release: str | None = None) -> Cards:
                     taken = f'id "{card.id}" is taken by {found[kind][card.id].path}'
                     problems.append(Problem(shown, card.line_of(("id",)), "", taken))
                 found[kind][card.id] = card
-    found["datasets"] = dict(sorted(found["datasets"].items()))
+    found = {kind: dict(sorted(of_kind.items())) for kind, of_kind in found.items()}
     cards = Cards(**found, families=families)  # type: ignore[arg-type]
     problems += [problem for problem in cross_check(project, cards) if not _caused_by_unread(problem, problems)]
     if problems:
@@ -178,7 +184,8 @@ def cross_check(project: Project, cards: Cards) -> list[Problem]:
                 problem(task, keys, f'"{model_id}" delivers {model.output}s, but the task needs {task.input}s')
     for model in cards.models.values():
         for position, judgement in enumerate(model.leakage):
-            refer(model, ("leakage", position, "dataset"), judgement.dataset, "datasets")
+            if judgement.dataset not in cards.families:
+                refer(model, ("leakage", position, "dataset"), judgement.dataset, "datasets")
     for dataset in cards.datasets.values():
         for position, joined in enumerate(dataset.joins):
             refer(dataset, ("joins", position), joined, "datasets")
@@ -194,6 +201,14 @@ def cross_check(project: Project, cards: Cards) -> list[Problem]:
             problem(family.members[0], (), message)
         if len({card.study for card in family.members}) > 1:
             problem(family.members[0], ("study",), "the members of a family are one study")
+    for model in cards.models.values():
+        if isinstance(model.obtain, ContainerModel) and model.obtain.folder is not None:
+            try:
+                image_files(project.generator, model.obtain.folder)
+            except UserError as error:
+                problem(model, ("obtain", "folder"), str(error))
+        if model.input.genes is not None and not (project.source / model.path).with_name(model.input.genes).is_file():
+            problem(model, ("input", "genes"), f'expected "{model.input.genes}" beside the card, found no such file')
     functions: list[tuple[Card, Keys, str | None]] = [
         *((task, ("implementation",), task.implementation) for task in cards.tasks.values()),
         *((one, ("obtain", "function"), getattr(one.obtain, "function", None)) for one in cards.models.values()),

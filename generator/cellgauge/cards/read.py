@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
@@ -16,6 +17,7 @@ from cellgauge.cards.problems import CardProblems, Problem, did_you_mean
 CardT = TypeVar("CardT", bound=Card)
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
+_TODO = "TODO"
 _FENCE = re.compile(r"^---[ \t]*$")
 
 
@@ -84,8 +86,25 @@ def as_card(schema: type[CardT], front: Front, **more: Any) -> CardT:
     """
     values = {**front.values, "id": front.id, "body": front.body, "path": front.shown, **more}
     card = check(schema, values, front.lines, front.shown)
+    problems = [
+        Problem(front.shown, nearest_line(keys, front.lines), dotted(keys), "is still TODO")
+        for keys, text in _texts(front.values)
+        if text.startswith(_TODO)
+    ]
+    if front.body.lstrip().startswith(_TODO):
+        problems.append(Problem(front.shown, max(front.lines.values(), default=1) + 1, "", "the text is still TODO"))
+    if problems:
+        raise CardProblems(problems)
     card._lines.update(front.lines)
     return card
+
+
+def _texts(value: Any, keys: Keys = ()) -> Iterator[tuple[Keys, str]]:
+    if isinstance(value, str):
+        yield keys, value
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inner:
+        yield from _texts(one, (*keys, key))
 
 
 def check(schema: type[ModelT], values: dict[str, Any], lines: Lines, shown: str) -> ModelT:

@@ -14,6 +14,8 @@ import click
 from cellgauge.cli.data import check_data, data
 from cellgauge.cli.evaluate import evaluate
 from cellgauge.cli.fingerprint import fingerprint
+from cellgauge.cli.model import model as models_here
+from cellgauge.cli.new import new
 from cellgauge.cli.terminal import Group, fail, json_option, print_json
 from cellgauge.cli.transfers import transfers
 
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
     from cellgauge.cards.project import Cards, Project
     from cellgauge.runner.plan import Filters
 
-_AS_EXPECTED = ("done", "already done", "not_applicable")
-"""How an evaluation may end without anything being wrong: a task's rules exclude some data, as those of two donors."""
+_AS_EXPECTED = ("done", "already done", "not_applicable", "not_run", "needs_gpu", "weights_unavailable")
+"""How an evaluation may end without anything being wrong: a task's rules exclude some data, as those of two donors, or
+this machine lacks what a container needs, which is said."""
 RELEASE = r"[a-z0-9]+([.-][a-z0-9]+)*"
 
 
@@ -65,6 +68,8 @@ def _filters(command: Command) -> Command:
 main.add_command(data)
 main.add_command(evaluate)
 main.add_command(fingerprint)
+main.add_command(models_here)
+main.add_command(new)
 
 
 @main.command()

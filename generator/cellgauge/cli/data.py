@@ -143,7 +143,8 @@ def clean(start: Path | None, /, everything: bool, dry_run: bool, as_json: bool)
     opened = _Opened(start, ())
     store = opened.store
     paths = [*store.blobs(), *built_files(store), *store.partials()] if everything else None
-    paths = unwanted(opened.cards, opened.project.source, store) if paths is None else paths
+    if paths is None:
+        paths = unwanted(opened.cards, opened.project.source, store, opened.model_files)
     freed = sum(path.stat().st_size for path in paths)
     if not dry_run:
         for path in set(paths) - set(store.partials()):
@@ -220,6 +221,7 @@ class _Opened:
         members = {family.id: [card.id for card in family.members] for family in self.families}
         named = [one for each in ids for one in members.get(each, [each])]
         self.cards: list[DatasetCard] = [cards.datasets[one] for one in cards.select("datasets", named)]
+        self.model_files = [file for model in cards.models.values() for file in model.files]
         self.store: FileStore = FileStore(cache_folder())
         if self.store.folder.exists() and not self.store.folder.is_dir():
             fail(f"{self.store.folder}: expected a folder, found a file. Set CELLGAUGE_CACHE to another place.")

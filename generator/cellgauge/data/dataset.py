@@ -49,11 +49,13 @@ class Dataset:
     def for_model(self, given: list[Column]) -> ad.AnnData:
         """Return a copy that a model may see: the matrix in memory, and only the role columns it is given.
 
-        ``uns["values"]`` says what the matrix holds; every other column, labels above all, is withheld.
+        ``uns["values"]`` says what the matrix holds, ``uns["taxa"]`` of which species the cells are; every other
+        column, labels above all, is withheld.
         """
         obs = pd.DataFrame({role: self.columns[role] for role in given}, index=pd.Index(self.cell_ids, dtype=object))
         var = pd.DataFrame(index=pd.Index(self.feature_ids, dtype=object))
-        return ad.AnnData(in_memory(self.matrix), obs=obs, var=var, uns={"values": self.card.matrix.values})
+        told = {"values": self.card.matrix.values, "taxa": [organism.taxon for organism in self.card.organisms]}
+        return ad.AnnData(in_memory(self.matrix), obs=obs, var=var, uns=told)
 
 
 def load_dataset(card: DatasetCard, source_root: Path, store: FileStore) -> Dataset:

@@ -61,9 +61,17 @@ def holding(card: DatasetCard, source_root: Path, store: FileStore) -> Holding:
     )
 
 
-def unwanted(cards: Iterable[DatasetCard], source_root: Path, store: FileStore) -> list[Path]:
-    """Return what no card asks for: files, what was made of them by older recipes, and broken-off downloads."""
-    wanted: set[Path | None] = set()
+def unwanted(
+    cards: Iterable[DatasetCard], source_root: Path, store: FileStore, others: Iterable[SourceFile] = ()
+) -> list[Path]:
+    """Return what no card asks for: files, what was made of them by older recipes, and broken-off downloads.
+
+    Parameters
+    ----------
+    others
+        What models ask for, such as weights.
+    """
+    wanted: set[Path | None] = {find_file(one, source_root, store) for one in others}
     for card in cards:
         card_path = source_root / card.path
         wanted.add(built_path(card, card_path, store))

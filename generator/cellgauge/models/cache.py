@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from cellgauge.cards.base import Digest, Part
 from cellgauge.cards.canonical import digest
@@ -25,7 +25,7 @@ def embedding_key(
     model: ModelCard,
     dataset: DatasetCard,
     seed: int,
-    code: str,
+    code: Sequence[str],
     stress: Stress | None = None,
     parts: Sequence[DatasetCard] = (),
 ) -> str:
@@ -39,7 +39,7 @@ def embedding_key(
         Ignored where another seed gives the same output: for an embedding by a model that takes no seed. What a
         predicting model is shown, and what a stress condition takes away, depend on it.
     code
-        Digest of the model's own code, where it lies beside its card.
+        Digests of the model's own files, where they lie beside its card.
     stress
         The condition under which the model was called; None: the data as they are.
     parts
@@ -49,7 +49,7 @@ def embedding_key(
         "model": model.compute_fields(),
         "dataset": dataset.compute_fields(),
         "seed": seed if needs_each_seed(model, stress) else None,
-        "code": code,
+        "code": list(code),
     }
     if stress is not None:
         made_from["stress"] = {"kind": stress.kind, "keep": stress.keep}
@@ -61,6 +61,18 @@ def embedding_key(
 def needs_each_seed(model: ModelCard, stress: Stress | None) -> bool:
     """Whether another seed gives another output."""
     return model.seeded or model.output == "prediction" or stress is not None
+
+
+class Genes(Part):
+    """How many of the genes that a model knows are in the data."""
+
+    known: int = Field(ge=1)
+    found: int = Field(ge=0)
+
+    @property
+    def coverage(self) -> float:
+        """The share that is found."""
+        return self.found / self.known
 
 
 class Cost(Part):
@@ -80,6 +92,9 @@ class Entry(Part):
     shape: list[int]
     cost: Cost
     environment: Environment
+    genes: Genes | None = None
+    log: str | None = None
+    """The end of what a container printed."""
 
 
 class EmbeddingCache:
@@ -105,7 +120,15 @@ class EmbeddingCache:
             return None
         return np.load(io.BytesIO(data), allow_pickle=False), entry
 
-    def write(self, key: str, embedding: NDArray[np.float32], cost: Cost, environment: Environment) -> Entry:
+    def write(
+        self,
+        key: str,
+        embedding: NDArray[np.float32],
+        cost: Cost,
+        environment: Environment,
+        genes: Genes | None = None,
+        log: str | None = None,
+    ) -> Entry:
         """Store an embedding. The entry goes last, so that one that is there is complete."""
         buffer = io.BytesIO()
         np.save(buffer, np.ascontiguousarray(embedding), allow_pickle=False)
@@ -116,6 +139,8 @@ class EmbeddingCache:
             shape=list(embedding.shape),
             cost=cost,
             environment=environment,
+            genes=genes,
+            log=log,
         )
         array_path, entry_path = self._paths(key)
         write_atomically(array_path, data)

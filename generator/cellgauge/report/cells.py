@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from cellgauge.cards import DatasetCard, ModelCard, TaskCard
 from cellgauge.report.numbers import SCORE_DECIMALS, interval, number
 from cellgauge.report.tables import MISSING, Badge, Cell, Column, Tone
-from cellgauge.results.schema import EXPLANATION, Resources, Result, Score
+from cellgauge.results.schema import EXPLANATION, Gate, GateName, Resources, Result, Score
 from cellgauge.stats.paired import Difference
 
 LEAKAGE: dict[str, tuple[str, str]] = {
@@ -27,6 +29,18 @@ MEMORY = Column(
     direction="lower",
     hover="Peak memory, the larger of obtaining and evaluating",
 )
+GATE_OUTCOMES: dict[str, tuple[str, Tone]] = {
+    "passed": ("✓ passed", "plain"),
+    "failed": ("✕ failed", "failed"),
+    "not applicable": ("– not applicable", "control"),
+}
+GATE_NAMES: dict[GateName, str] = {
+    "order": "order of cells",
+    "batch-size": "batch size",
+    "determinism": "determinism",
+    "coverage": "gene coverage",
+    "not-a-control": "telling from noise",
+}
 LEAKAGE_COLUMN = Column("leakage", "Leakage", ("", "evidence"), hover="Whether the model saw these data in training")
 
 
@@ -35,13 +49,22 @@ def page_of(result: Result) -> str:
     return f"results/{result.task.id}/{result.dataset.id}/{result.model.id}/"
 
 
-def model_cell(model: ModelCard, *, href: str | None = None, role: str | None = None, fit: bool = True) -> Cell:
+def model_cell(
+    model: ModelCard,
+    *,
+    href: str | None = None,
+    role: str | None = None,
+    fit: bool = True,
+    gates: Iterable[Gate] = (),
+) -> Cell:
     """Return a model's name with what a reader has to know beside it.
 
     Parameters
     ----------
     fit
         Whether to say that it was fitted on the evaluation data.
+    gates
+        Its sanity gates; those that it failed are named.
     """
     badges = []
     if role == "baseline":
@@ -52,7 +75,18 @@ def model_cell(model: ModelCard, *, href: str | None = None, role: str | None = 
         badges.append(
             Badge("fitted on the evaluation data", "plain", "Fitted on these very cells, without their labels")
         )
+    failed = {gate.name: gate.evidence for gate in gates if gate.outcome == "failed"}
+    badges += [Badge(f"✕ {GATE_NAMES[name]}", "failed", sentence(why)) for name, why in failed.items()]
     return Cell(model.name, (model.id,), href=href or f"models/{model.id}/", badges=tuple(badges))
+
+
+def gate_cell(gate: Gate | None) -> Cell:
+    """Return what a sanity gate found, with the evidence below where it says something against the model."""
+    if gate is None:
+        return Cell("–", (None, None))
+    word, tone = GATE_OUTCOMES[gate.outcome]
+    small = sentence(gate.evidence) if gate.outcome == "failed" else ""
+    return Cell(word, (gate.outcome, gate.evidence), tone=tone, small=small, hover=sentence(gate.evidence))
 
 
 def dataset_cell(dataset: DatasetCard, *, href: str | None = None) -> Cell:

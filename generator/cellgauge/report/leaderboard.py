@@ -175,7 +175,7 @@ def _rows(view: ReleaseView, comparison: TaskComparison, one: DatasetComparison)
     for row in (*one.rows, *one.outdated):
         group = "outdated" if row.outdated else "control" if row.role == "control" else "ranked"
         why = "" if row.role == "baseline" or row.outdated else row.note or ""
-        name = cells.model_cell(row.model, href=cells.page_of(row.result), role=row.role)
+        name = cells.model_cell(row.model, href=cells.page_of(row.result), role=row.role, gates=row.result.gates)
         rows.append(
             TableRow(
                 (

@@ -125,7 +125,7 @@ def models_table(view: ReleaseView, comparisons: dict[str, TaskComparison]) -> T
         rows.append(
             TableRow(
                 (
-                    replace(cells.model_cell(card), small=card.summary),
+                    replace(cells.model_cell(card, gates=view.gates_of(card.id)), small=card.summary),
                     Cell("pretrained model" if card.pretrained else card.role),
                     Cell(card.output),
                     Cell(f"{card.parameters:,}" if card.parameters is not None else "–", (card.parameters,)),

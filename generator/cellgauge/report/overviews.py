@@ -86,13 +86,38 @@ def _evaluation(view: ReleaseView, comparison: TaskComparison, result: Result, d
         (
             cells.task_cell(task),
             cells.dataset_cell(cards.datasets[result.dataset.id]),
-            cells.model_cell(model, role=row.role if row else None, fit=False),
+            cells.model_cell(model, role=row.role if row else None, fit=False, gates=result.gates),
             Cell(metric.short_name, (task.primary.key,), href=f"metrics/{metric.id}/"),
             *middle,
             cells.leakage_cell(result),
             Cell("open", (result.result_id,), href=href),
         )
     )
+
+
+def gates_table(view: ReleaseView, model: str) -> Table | None:
+    """Return what the sanity gates found of a model, a row for each dataset; None where none was run."""
+    by_dataset = {
+        result.dataset.id: result.gates
+        for result in view.select(model=model)
+        if result.gates and view.outdated(result) is None
+    }
+    columns = (
+        Column("dataset", "Dataset"),
+        *(Column(name, words.capitalize(), ("", "evidence")) for name, words in cells.GATE_NAMES.items()),
+    )
+    rows = []
+    for dataset, gates in by_dataset.items():
+        found = {gate.name: gate for gate in gates}
+        rows.append(
+            TableRow(
+                (
+                    cells.dataset_cell(view.cards.datasets[dataset]),
+                    *(cells.gate_cell(found.get(name)) for name in cells.GATE_NAMES),
+                )
+            )
+        )
+    return Table("gates", "Sanity checks, by dataset", columns, tuple(rows)) if rows else None
 
 
 def scorecard(comparisons: Comparisons, model: ModelCard, colour: str) -> Figure | None:

@@ -246,7 +246,8 @@ def model_page(renderer: Renderer, model: ModelCard) -> Page:
         "model.html",
         path,
         card=model,
-        badges=cells.model_cell(model).badges,
+        badges=cells.model_cell(model, gates=view.gates_of(model.id)).badges,
+        gates=overviews.gates_table(view, model.id),
         figure=overviews.scorecard(renderer.comparisons, model, colour),
         baseline_of=[task for task in view.cards.tasks.values() if task.baseline == model.id],
         missing=missing_pairs(view.cards, [pair for pair in view.missing() if pair.model == model.id], "model"),
@@ -291,6 +292,7 @@ def result_page(renderer: Renderer, result: Result) -> Page:
         for score in (*result.scores, *result.undefined)
     }
     difference = cells.difference_cell(row.difference, p=row.adjusted_p, decimals=one.decimals) if one and row else None
+    model_badges = cells.model_cell(model, role=row.role if row else None, gates=result.gates).badges
     html = renderer.fragment(
         "result.html",
         path,
@@ -300,7 +302,7 @@ def result_page(renderer: Renderer, result: Result) -> Page:
         model=model,
         row=row,
         comparison=comparison,
-        badges=(*cells.dataset_badges(dataset), *cells.model_cell(model, role=row.role if row else None).badges),
+        badges=(*cells.dataset_badges(dataset), *model_badges),
         figure=overviews.scores_of(view, result, names, overviews.colour_of(renderer.colours, model)),
         names=names,
         details=read_details(result.details, result.seeds, views),

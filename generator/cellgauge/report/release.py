@@ -15,7 +15,7 @@ from cellgauge.cards.model import Leakage
 from cellgauge.cards.problems import did_you_mean
 from cellgauge.report.numbers import listing
 from cellgauge.results.profile import DatasetProfile, current_profile
-from cellgauge.results.schema import LeakageJudgement, Pair, Release, Result
+from cellgauge.results.schema import Gate, LeakageJudgement, Pair, Release, Result
 from cellgauge.results.store import list_releases, read_plan, read_release, read_replicates, read_results, result_path
 
 Place = tuple[str, str, str]
@@ -87,6 +87,11 @@ class ReleaseView:
         """Return the planned pairs that have no result file."""
         return [pair for pair in self.pairs if (pair.task, pair.dataset, pair.model) not in self.results]
 
+    def gates_of(self, model: str) -> list[Gate]:
+        """Return what the sanity gates found of a model, on all datasets; what is outdated counts no more."""
+        results = [one for one in self.select(model=model) if self.outdated(one) is None]
+        return [gate for result in results for gate in result.gates]
+
     def replicates(self, result: Result) -> NDArray[np.float32]:
         """Return a result's replicates, (scores × replicates)."""
         if self.folder is None:
@@ -144,10 +149,8 @@ def load_release(project: Project, release: str | None) -> ReleaseView:
 
 
 def _judgement(cards: Cards, model: str, dataset: str) -> Leakage | None:
-    """Return what a model's card says about a dataset: red before all else, otherwise the first judgement."""
     card = cards.models[model]
-    found = [one for one in card.leakage if one.dataset == dataset and not card.is_control]
-    return next((one for one in found if one.leakage_class == "red"), next(iter(found), None))
+    return None if card.is_control else card.judgement(cards.datasets[dataset])
 
 
 def _decided_now(cards: Cards, pair: Pair) -> Pair:

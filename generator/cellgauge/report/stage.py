@@ -25,7 +25,7 @@ from cellgauge.report.pages import all_pages
 from cellgauge.report.release import ReleaseView, load_release
 from cellgauge.report.render import Page, Renderer
 
-PROSE = ("principles.md", "methods.md", "speed.md", "fingerprints.md", "contribute.md")
+PROSE = ("principles.md", "methods.md", "speed.md", "fingerprints.md", "contribute.md", "containers.md")
 """Pages that are plain Markdown, and are handed to mkdocs as they are written."""
 
 Say = Callable[[str], None]

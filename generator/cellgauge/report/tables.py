@@ -16,7 +16,9 @@ from typing import Any, Literal
 Raw = str | int | float | bool | None
 """A value as it is downloaded, unrounded."""
 
-Tone = Literal["", "baseline", "control", "green", "yellow", "red", "gray", "better", "worse", "simulated", "plain"]
+Tone = Literal[
+    "", "baseline", "control", "green", "yellow", "red", "gray", "better", "worse", "simulated", "plain", "failed"
+]
 
 
 @dataclass(frozen=True)

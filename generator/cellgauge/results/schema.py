@@ -9,7 +9,7 @@ Both are written by the runner and read by the report; they share nothing else.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -181,7 +181,9 @@ class Environment(Record):
     platform: str
     cpu: str
     gpu: str | None = None
-    image_digest: Digest | None = None
+    image: str | None = Field(default=None, description="Name of the container image that it ran in")
+    image_id: Digest | None = Field(default=None, description="Of the image's configuration, wherever it was built")
+    image_digest: Digest | None = Field(default=None, description="Under which a registry knows it; null: never pushed")
 
 
 class Resources(Record):
@@ -197,6 +199,20 @@ class Resources(Record):
     peak_memory_mb: FiniteFloat | None = Field(default=None, ge=0, description="MiB, the larger of the two steps")
     memory_method: str | None = None
     gpu_memory_mb: FiniteFloat | None = Field(default=None, ge=0)
+
+
+GateName = Literal["order", "batch-size", "determinism", "coverage", "not-a-control"]
+
+GATES: tuple[GateName, ...] = get_args(GateName)
+
+
+class Gate(Record):
+    """One sanity check of a model on a few cells of the dataset."""
+
+    name: GateName
+    outcome: Literal["passed", "failed", "not applicable"]
+    evidence: str = Field(description="What was seen, in a sentence")
+    measured: dict[str, FiniteFloat] = {}
 
 
 class Result(Record):
@@ -217,14 +233,14 @@ class Result(Record):
     undefined: list[Undefined] = Field(default=[], description="Scores of the task that have no value here, and why")
     replicates: Replicates | None
     details: dict[str, JsonValue] = Field(description="What the task reports beside its scores, e.g. dropped classes")
-    gates: list[dict[str, JsonValue]] = Field(default=[], description="Sanity gates; empty: none was run")
+    gates: list[Gate] = Field(default=[], description="Sanity gates; empty: none was run, as for controls")
     params: dict[str, Scalar] = Field(description="Parameters of the protocol as they were used")
     environment: Environment | None = Field(description="Of the evaluation; null when nothing was computed")
     embedding_environments: list[Environment] = Field(
         default=[], description="What the embeddings were made with: they may have been in the cache already"
     )
     resources: Resources | None
-    log: str | None = Field(default=None, description="The end of the log of a failure")
+    log: str | None = Field(default=None, description="The end of the log of a failure, or of a container")
     started_at: UtcTime | None
     finished_at: UtcTime
 

@@ -13,7 +13,16 @@ from cellgauge.cards.task import Stress
 from cellgauge.data.stress import why_not
 from cellgauge.results.schema import Pair
 from cellgauge.runner.failures import StepError, lost
-from cellgauge.runner.steps import Context, check_dataset, conditions, embed, score, write_empty
+from cellgauge.runner.steps import (
+    Context,
+    check_dataset,
+    check_model,
+    conditions,
+    embed,
+    is_gated,
+    score,
+    write_empty,
+)
 from cellgauge.runner.workers import Workers
 
 
@@ -35,16 +44,20 @@ class _Job:
     step: Callable[..., Any]
     arguments: tuple[Any, ...]
     pairs: tuple[Pair, ...]
+    seeds: tuple[int, ...] = ()
+    """Of an embedding, and of the gates that come after it."""
     then: tuple[Stress, ...] = ()
     """Of an embedding: conditions under which the model is called next."""
     lost: tuple[tuple[Stress, str], ...] = ()
     """Of an embedding: conditions under which it was called in vain, and why."""
+    ungated: str | None = None
+    """Why the sanity gates came to no end."""
     queued: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
 
     @property
     def is_extra(self) -> bool:
-        """Whether the pairs can be scored also without it: an embedding of worse data."""
-        return self.step is embed and self.arguments[-1] is not None
+        """Whether the pairs can be scored also without it: an embedding of worse data, or the sanity gates."""
+        return self.step is check_model or (self.step is embed and self.arguments[-1] is not None)
 
     @property
     def dataset(self) -> str:
@@ -102,8 +115,7 @@ def execute(
         except (Exception, SystemExit) as error:
             failure = lost(error, workers.time_limit)
             if job.is_extra:
-                vain = (*job.lost, (job.arguments[-1], f"{failure.status}: {failure.reason}"))
-                waiting.extendleft(reversed(_after_embedding(replace(job, lost=vain))))
+                waiting.extendleft(reversed(_after_embedding(context, _in_vain(job, failure))))
             elif not isinstance(error, StepError) and (plain := _without_worse_data(context, job, failure)):
                 waiting.appendleft(plain)
             else:
@@ -112,8 +124,8 @@ def execute(
             if job.step is score:
                 ended[answer] += 1
                 on_event(Event(job.pairs, job.dataset, answer, None))
-            elif job.step is embed:
-                waiting.extendleft(reversed(_after_embedding(job)))
+            elif job.step in (embed, check_model):
+                waiting.extendleft(reversed(_after_embedding(context, job)))
             else:
                 waiting.extend(_embeddings(context, job))
         hand_out()
@@ -135,24 +147,35 @@ def _embeddings(context: Context, checked: _Job) -> list[_Job]:
             if why_not(stress, values) is None
         }
         arguments = (pairs[0].dataset, model, seeds, None)
-        jobs.append(_Job(embed, arguments, pairs, then=tuple(worse.values())))
+        jobs.append(_Job(embed, arguments, pairs, seeds=seeds, then=tuple(worse.values())))
     return jobs
 
 
-def _after_embedding(job: _Job) -> list[_Job]:
-    """Return the embedding under the next condition, or the evaluations once there is none left."""
+def _in_vain(job: _Job, failure: StepError) -> _Job:
+    """Note why something that is not needed for the scores was not to be had."""
+    why = f"{failure.status}: {failure.reason}"
+    if job.step is check_model:
+        return replace(job, ungated=why)
+    return replace(job, lost=(*job.lost, (job.arguments[-1], why)))
+
+
+def _after_embedding(context: Context, job: _Job) -> list[_Job]:
+    """Return the gates, then the embedding under the next condition, then the evaluations once there is none left."""
+    dataset, model, seeds = (*job.arguments[:2], job.seeds)
+    first = job.step is embed and job.arguments[-1] is None
+    if first and is_gated(context.cards.models[model]):
+        return [replace(job, step=check_model, arguments=(dataset, model))]
     if job.then:
-        dataset, model, seeds, _ = job.arguments
-        return [replace(job, arguments=(dataset, model, seeds, job.then[0]), then=job.then[1:])]
+        return [replace(job, step=embed, arguments=(dataset, model, seeds, job.then[0]), then=job.then[1:])]
     vain = {(stress.kind, stress.keep): why for stress, why in job.lost}
-    return [_Job(score, (pair, vain), (pair,)) for pair in job.pairs]
+    return [_Job(score, (pair, vain, job.ungated), (pair,)) for pair in job.pairs]
 
 
 def _without_worse_data(context: Context, job: _Job, failure: StepError) -> _Job | None:
     """Return the evaluation whose worker was lost, on the data as they are alone; None if that was all it did."""
     if job.step is not score:
         return None
-    pair, vain = job.arguments
+    pair, vain, ungated = job.arguments
     values = context.cards.datasets[pair.dataset].matrix.values
     why = f"{failure.status}: {failure.reason}, so that the data as they are were scored alone"
     more = {
@@ -160,4 +183,4 @@ def _without_worse_data(context: Context, job: _Job, failure: StepError) -> _Job
         for stress in conditions(context.cards.tasks[pair.task], context.cards.models[pair.model])
         if (stress.kind, stress.keep) not in vain and why_not(stress, values) is None
     }
-    return replace(job, arguments=(pair, {**vain, **more})) if more else None
+    return replace(job, arguments=(pair, {**vain, **more}, ungated)) if more else None

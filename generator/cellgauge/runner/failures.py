@@ -13,13 +13,23 @@ from typing import ParamSpec, TypeVar
 from cellgauge.cards.problems import UserError
 from cellgauge.data.obtain import InvalidDatasetError
 from cellgauge.data.screen import ScreenError
+from cellgauge.models.containers import ContainerStopped
 from cellgauge.models.embedding import InvalidOutputError
+from cellgauge.models.sandbox import BackendMissing, ImageMissing, NoGpu
+from cellgauge.models.weights import WeightsMissing
 from cellgauge.results.schema import Empty
 from cellgauge.tasks.contract import NotApplicableError, UnscorableError
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_STATUS_OF_LACK: dict[type[UserError], Empty] = {
+    BackendMissing: "not_run",
+    ImageMissing: "not_run",
+    NoGpu: "needs_gpu",
+    WeightsMissing: "weights_unavailable",
+}
+"""What this machine lacks → the status of the evaluations that wait for it."""
 _LOG_LINES = 40
 _REASON_LENGTH = 500
 
@@ -90,8 +100,10 @@ def _explain(error: BaseException, doing: str) -> StepError:
         return StepError("not_applicable", str(error))
     if isinstance(error, UnscorableError):
         return StepError("metric_undefined", str(error))
+    if isinstance(error, ContainerStopped):
+        return StepError(error.status, str(error), error.log or None)
     if isinstance(error, UserError):
-        return StepError("failed", str(error))
+        return StepError(_STATUS_OF_LACK.get(type(error), "failed"), str(error))
     if isinstance(error, MemoryError):
         return StepError("out_of_memory", f"memory ran out while {doing}", _log(error))
     message = " ".join(str(error).split()) or "no message"

@@ -12,8 +12,9 @@ from filelock import FileLock
 
 from cellgauge.cards.canonical import digest
 from cellgauge.cards.dataset import DatasetCard
-from cellgauge.cards.function import code_digest
-from cellgauge.cards.model import ModelCard, PlannedModel
+from cellgauge.cards.function import code_digest, file_digest
+from cellgauge.cards.image import image_digest
+from cellgauge.cards.model import ContainerModel, FunctionModel, ModelCard, PlannedModel, PrecomputedModel
 from cellgauge.cards.problems import UserError
 from cellgauge.cards.project import Cards, Project
 from cellgauge.cards.task import TaskCard
@@ -27,6 +28,9 @@ from cellgauge.results.store import (
     write_plan,
     write_release,
 )
+
+_OF_THE_MACHINE = frozenset({"not_run", "needs_gpu", "weights_unavailable"})
+"""What another machine, or this one by now, may have: no daemon, no image, no GPU, no weights. Tried in every run."""
 
 State = Literal["done", "empty", "outdated", "broken", "missing"]
 """What the store holds for a planned pair: scores, a reason, something older, something unreadable, nothing."""
@@ -125,7 +129,6 @@ def protocol_digest(cards: Cards) -> str:
 def evaluation_key(project: Project, cards: Cards, task: TaskCard, dataset: DatasetCard, model: ModelCard) -> str:
     """Return the digest of all that a result follows from: what has this key is done."""
     parts = dataset.joins if model.is_fitted_elsewhere else []
-    named = [(task.implementation, task), (getattr(model.obtain, "function", None), model)]
     return digest(
         {
             "task": task.compute_fields(),
@@ -134,7 +137,8 @@ def evaluation_key(project: Project, cards: Cards, task: TaskCard, dataset: Data
             "model": model.compute_fields(),
             # A model that was trained elsewhere is shown the datasets that this one joins.
             "parts": [cards.datasets[one].compute_fields() for one in parts],
-            "code": [code_digest(function, project.source / card.path) for function, card in named if function],
+            "code": [code_digest(task.implementation, project.source / task.path)] if task.implementation else [],
+            "model_code": model_code(project, model),
         }
     )
 
@@ -145,7 +149,7 @@ def decide(task: TaskCard, dataset: DatasetCard, model: ModelCard) -> tuple[Empt
         return "not_run", "Nobody has opened these data with cellgauge yet: their card names no digest"
     if dataset.joins and "species" not in task.requires:
         return "not_applicable", f"{dataset.name} joins species; {task.name} is evaluated on each of them"
-    values = dataset.matrix.values
+    values, features = dataset.matrix.values, dataset.matrix.features
     absent = [role for role in task.requires if role not in dataset.columns]
     if absent:
         return "not_applicable", f"{task.name} needs a {_and(absent)} column and {dataset.name} has none"
@@ -161,18 +165,36 @@ def decide(task: TaskCard, dataset: DatasetCard, model: ModelCard) -> tuple[Empt
     if values not in model.input.values:
         takes = " or ".join(model.input.values)
         return "not_applicable", f"{model.name} takes {takes}; {dataset.name} has {values} values"
+    if model.input.features and features not in model.input.features:
+        knows = " or ".join(model.input.features)
+        return "not_applicable", f"{model.name} knows {knows}; {dataset.name} has {features}"
     if model.input.non_negative and values in ("scaled", "continuous"):
         return "not_applicable", f"{model.name} takes no negative values; {dataset.name} has {values} ones"
     taxa = model.input.taxa
     foreign = [organism.name for organism in dataset.organisms if taxa is not None and organism.taxon not in taxa]
     if foreign:
         return "not_applicable", f"{model.name} cannot embed {_and(foreign)}"
-    if any(one.dataset == dataset.id and one.leakage_class == "red" for one in model.leakage):
+    judged = model.judgement(dataset)
+    if judged is not None and judged.leakage_class == "red":
         return "declined_leakage", f"{model.name} was trained on the labels of {dataset.name}"
     if task.implementation is None:
         return "not_run", f"{task.name} is planned: its protocol is published and cannot be run yet"
+    return _not_at_hand(model, dataset)
+
+
+def _not_at_hand(model: ModelCard, dataset: DatasetCard) -> tuple[Empty, str] | None:
+    """Say why a model's output cannot be had anywhere."""
     if isinstance(model.obtain, PlannedModel):
         return "not_run", model.obtain.reason
+    if isinstance(model.obtain, ContainerModel) and (files := model.obtain.unpinned_weights):
+        said = f"nobody has opened {_and(files)} with cellgauge yet, and the card names no digest"
+        return "weights_unavailable", f"The weights of {model.name}: {said}"
+    if isinstance(model.obtain, PrecomputedModel):
+        output = model.obtain.for_dataset(dataset.id)
+        if output is None:
+            return "not_run", f"Nobody has sent the output of {model.name} for {dataset.name}"
+        if output.sha256 is None:
+            return "not_run", f"The card of {model.name} names no sha256 for its output on {dataset.name}"
     return None
 
 
@@ -211,6 +233,19 @@ def stored_for(folder: Path, pair: Pair) -> Stored:
     if replicates is None or not replicates.is_file():
         return Stored("broken", fault=f"{replicates}: is missing")
     return Stored("done", result)
+
+
+def model_code(project: Project, model: ModelCard) -> list[str]:
+    """Return digests of the files beside a model's card that decide its output: its code, its list of genes."""
+    card_path = project.source / model.path
+    files = []
+    if isinstance(model.obtain, FunctionModel):
+        files.append(code_digest(model.obtain.function, card_path))
+    elif isinstance(model.obtain, ContainerModel) and model.obtain.folder is not None:
+        files.append(image_digest(project.generator, model.obtain.folder))
+    if model.input.genes is not None:
+        files.append(file_digest(card_path.with_name(model.input.genes)))
+    return [one for one in files if one]
 
 
 def select(plan: Plan, filters: Filters) -> list[Pair]:
@@ -256,7 +291,8 @@ def pairs_to_run(
             continue
         stored = stored_for(folder, pair)
         retried = stored.result is not None and not _ended_with(stored.result).isdisjoint(retry)
-        if again or retried or stored.state in ("missing", "outdated", "broken"):
+        here_now = stored.result is not None and stored.result.status in _OF_THE_MACHINE
+        if again or retried or here_now or stored.state in ("missing", "outdated", "broken"):
             chosen.append(pair)
     return chosen
 

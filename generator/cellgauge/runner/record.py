@@ -44,13 +44,12 @@ def judge_leakage(model: ModelCard, dataset: DatasetCard) -> LeakageJudgement:
     """
     if model.is_control:
         return LeakageJudgement(**{"class": None}, evidence="A control: its outcome is known beforehand.")
-    for judgement in model.leakage:
-        if judgement.dataset == dataset.id:
-            return LeakageJudgement(
-                **{"class": judgement.leakage_class},
-                evidence=f"{judgement.reason} (confidence: {judgement.confidence})",
-                split=judgement.split,
-            )
+    if (judgement := model.judgement(dataset)) is not None:
+        return LeakageJudgement(
+            **{"class": judgement.leakage_class},
+            evidence=f"{judgement.reason} (confidence: {judgement.confidence})",
+            split=judgement.split,
+        )
     if not model.pretrained:
         seen = "Not pretrained"
         if model.fit == "dataset":

@@ -50,7 +50,11 @@ def shown_to(
 def _by_species(shown: ad.AnnData, dataset: Dataset, load: Callable[[str], Dataset]) -> list[ad.AnnData]:
     if not dataset.card.joins:
         species = dataset.columns["species"]
-        return [shown[species == one].copy() for one in np.unique(species)]
+        parts = [shown[species == one].copy() for one in np.unique(species)]
+        for part, name in zip(parts, np.unique(species), strict=True):
+            own = [organism.taxon for organism in dataset.card.organisms if organism.name == name]
+            part.uns["taxa"] = own or part.uns["taxa"]
+        return parts
     parts = []
     for joined in dataset.card.joins:
         whole = load(joined).for_model([])

@@ -8,19 +8,18 @@ outcome behind, and the run that comes after it takes up where it stopped.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
 from cellgauge.cards.dataset import DatasetCard
-from cellgauge.cards.function import code_digest, load_function
-from cellgauge.cards.model import FunctionModel, ModelCard
+from cellgauge.cards.function import load_function
+from cellgauge.cards.model import ModelCard, PrecomputedModel
 from cellgauge.cards.project import Cards, Project
 from cellgauge.cards.task import Stress, TaskCard
 from cellgauge.data.dataset import Dataset, load_dataset
@@ -30,17 +29,21 @@ from cellgauge.data.store import FileStore
 from cellgauge.data.stress import why_not
 from cellgauge.models.cache import Cost, EmbeddingCache, Entry, embedding_key, needs_each_seed
 from cellgauge.results.profile import profile_is_current, write_profile
-from cellgauge.results.schema import Environment, Pair, Resources
+from cellgauge.results.schema import GATES, Environment, Gate, Pair, Resources
 from cellgauge.results.store import describe_replicates, encode_replicates, seal, write_result
+from cellgauge.runner.calling import caller, read_precomputed, together
 from cellgauge.runner.cost import measured
 from cellgauge.runner.environment import environment
 from cellgauge.runner.failures import StepError, explained, without_local_paths
-from cellgauge.runner.plan import lock, stored_for
+from cellgauge.runner.gating import GateCache, run_gates
+from cellgauge.runner.plan import lock, model_code, stored_for
 from cellgauge.runner.record import common_fields
 from cellgauge.runner.scoring import scored
-from cellgauge.runner.shown import accept, shown_to
+from cellgauge.runner.shown import shown_to
 from cellgauge.tasks.contract import Cells, Prepare, UnscorableError
 from cellgauge.tasks.evaluate import Evaluation, evaluate
+
+_SEED_OF_GATES = 42
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,6 @@ def embed(
         The condition; None: the data as they are.
     """
     model, dataset = context.cards.models[model_id], context.cards.datasets[dataset_id]
-    card_path = context.project.source / model.path
     made = 0
     for seed in seeds if needs_each_seed(model, stress) else seeds[:1]:
         key = _embedding_key(context, model, dataset, seed, stress)
@@ -100,25 +102,51 @@ def embed(
             if not context.again and cache.read(key) is not None:
                 continue
             loaded = _dataset(dataset, context)
-            function = model_function(model, card_path)
-            shown = shown_to(model, loaded, seed, stress, lambda one: _dataset(context.cards.datasets[one], context))
-            with measured() as meter:
-                outputs = [function(part.copy(), seed=seed) for part in shown]
-            embedding = accept(model, loaded, shown, outputs)
-            assert meter.cost is not None  # noqa: S101 (the block has ended)
-            cache.write(key, embedding, meter.cost, environment())
+            if isinstance(model.obtain, PrecomputedModel):
+                found = read_precomputed(model, loaded, context.project, context.cache)
+            else:
+                shown = shown_to(model, loaded, seed, stress, partial(_named_dataset, context))
+                with caller(model, loaded, context.project, context.cache) as call:
+                    calls = [call(part, seed) for part in shown]
+                found = together(model, loaded, shown, calls)
+            cache.write(key, found.output, found.cost, found.environment, found.genes, found.log)
             made += 1
     return made
 
 
+@explained("checking the model")
+def check_model(context: Context, dataset_id: str, model_id: str) -> int:
+    """Make sure that what the sanity gates find is in the cache; return how many the model failed."""
+    model, dataset = context.cards.models[model_id], context.cards.datasets[dataset_id]
+    key = _embedding_key(context, model, dataset, _SEED_OF_GATES, None)
+    with _embedding_lock(context, f"{key}-gates"):
+        cache = GateCache(context.cache)
+        found = None if context.again else cache.read(key)
+        if found is None:
+            loaded = _dataset(dataset, context)
+            shown = shown_to(model, loaded, _SEED_OF_GATES, None, partial(_named_dataset, context))
+            most = max(shown, key=lambda part: int(part.n_obs))
+            with caller(model, loaded, context.project, context.cache) as call:
+                found = run_gates(model, most, call, _SEED_OF_GATES, loaded.digest)
+            cache.write(key, found)
+    return sum(one.outcome == "failed" for one in found)
+
+
+def is_gated(model: ModelCard) -> bool:
+    """Whether the sanity gates say something: controls are told the answer, and what is precomputed is not called."""
+    return not model.is_control and model.output == "embedding" and not isinstance(model.obtain, PrecomputedModel)
+
+
 @explained("scoring")
-def score(context: Context, pair: Pair, vain: Mapping[tuple[str, float], str]) -> str:
+def score(context: Context, pair: Pair, vain: Mapping[tuple[str, float], str], ungated: str | None = None) -> str:
     """Evaluate one pair from cached embeddings and write its result; return "done" or "already done".
 
     Parameters
     ----------
     vain
         Kind and share of stress conditions under which the model gave no output → why.
+    ungated
+        Why the sanity gates came to no end; None when they did.
     """
     task, dataset = context.cards.tasks[pair.task], context.cards.datasets[pair.dataset]
     model = context.cards.models[pair.model]
@@ -158,8 +186,10 @@ def score(context: Context, pair: Pair, vain: Mapping[tuple[str, float], str]) -
                     replicates, pair.model, found.replicates.shape, evaluation.stream, evaluation.method
                 ),
                 "details": evaluation.details,
+                "gates": _gates(context, model, dataset, ungated),
                 "environment": environment(),
                 "embedding_environments": _distinct(entry.environment for entry in entries),
+                "log": next((entry.log for entry in entries if entry.log), None),
                 "resources": _resources(entries, meter.cost),
                 "started_at": started,
                 "finished_at": dt.datetime.now(dt.UTC),
@@ -169,9 +199,22 @@ def score(context: Context, pair: Pair, vain: Mapping[tuple[str, float], str]) -
         return "done"
 
 
+def _gates(context: Context, model: ModelCard, dataset: DatasetCard, ungated: str | None) -> list[Gate]:
+    if not is_gated(model):
+        return []
+    found = GateCache(context.cache).read(_embedding_key(context, model, dataset, _SEED_OF_GATES, None))
+    if found is not None and ungated is None:
+        return found
+    why = without_local_paths(ungated or "nothing is known of them", context.project.source)
+    return [Gate(name=name, outcome="not applicable", evidence=f"The checks did not end: {why}") for name in GATES]
+
+
 def conditions(task: TaskCard, model: ModelCard) -> list[Stress]:
-    """Return the stress conditions of a task that say something about a model: controls do not look at the data."""
-    return [] if model.is_control else task.stress
+    """Return the stress conditions of a task that say something about a model.
+
+    Controls do not look at the data, and a model whose outputs were made elsewhere cannot be shown others.
+    """
+    return [] if model.is_control or isinstance(model.obtain, PrecomputedModel) else task.stress
 
 
 def _evaluate_stressed(
@@ -227,15 +270,12 @@ def _dataset(card: DatasetCard, context: Context) -> Dataset:
     return _loaded(card.model_dump_json(), context.project.source, context.cache)
 
 
-def model_function(model: ModelCard, card_path: Path) -> Callable[..., Any]:
-    """Return the model's function with its parameters; what importing it costs is not the model's cost."""
-    assert isinstance(model.obtain, FunctionModel)  # noqa: S101 (the plan keeps other kinds out)
-    return partial(load_function(model.obtain.function, card_path), **model.obtain.params)
+def _named_dataset(context: Context, dataset: str) -> Dataset:
+    return _dataset(context.cards.datasets[dataset], context)
 
 
 def _embedding_key(context: Context, model: ModelCard, dataset: DatasetCard, seed: int, stress: Stress | None) -> str:
-    assert isinstance(model.obtain, FunctionModel)  # noqa: S101
-    code = code_digest(model.obtain.function, context.project.source / model.path)
+    code = model_code(context.project, model)
     parts = [context.cards.datasets[one] for one in dataset.joins] if model.is_fitted_elsewhere else []
     return embedding_key(model, dataset, seed, code, stress, parts)
 

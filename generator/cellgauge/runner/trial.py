@@ -29,10 +29,10 @@ from cellgauge.data.dataset import NO_DIGEST, Dataset, check
 from cellgauge.data.obtain import InvalidDatasetError
 from cellgauge.models.embedding import accept_embedding
 from cellgauge.models.precomputed import ENDINGS, read_output
+from cellgauge.runner.calling import model_function
 from cellgauge.runner.plan import decide
 from cellgauge.runner.scoring import Scored, scored
 from cellgauge.runner.shown import accept, shown_to
-from cellgauge.runner.steps import model_function
 from cellgauge.stats.jackknife import paired_jackknife
 from cellgauge.stats.paired import Difference, paired_difference
 from cellgauge.tasks.contract import Cells, UnscorableError
