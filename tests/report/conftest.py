@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import pytest
 from cellgauge.cards import Cards, Project, load_cards
 from cellgauge.cards.canonical import digest
 from cellgauge.results.profile import Composition, DatasetProfile, Quartiles, write_profile
-from cellgauge.results.schema import Interval, Pair, Plan, Release, Result, Score
+from cellgauge.results.schema import Gate, Interval, Pair, Plan, Release, Result, Score
 from cellgauge.results.store import (
     describe_replicates,
     encode_replicates,
@@ -79,6 +79,7 @@ class ReleaseBuilder:
         n_replicates: int = N_REPLICATES,
         scores: Mapping[str, float] | None = None,
         more_details: Mapping[str, object] | None = None,
+        gates: Sequence[Gate] = (),
     ) -> Result:
         """Write a result whose scores lie at ``value``; replicates share the resampling of their dataset.
 
@@ -113,7 +114,8 @@ class ReleaseBuilder:
             "label_counts": {"CD4 T": 600, "CD14+ Monocyte": 100},
             "by_class_knn": {"CD4 T": {"f1": 0.91, "auroc": 0.98}, "CD14+ Monocyte": {"f1": 0.874, "auroc": None}},
         }
-        return self._write(task, dataset, model, "done", None, scores, replicates, data, details | (more_details or {}))
+        details |= more_details or {}
+        return self._write(task, dataset, model, "done", None, scores, replicates, data, details, gates)
 
     def add_jackknife(self, task: str, dataset: str, model: str, value: float, deviations: np.ndarray) -> Result:
         """Write a result with its primary score alone; ``deviations`` (groups × seeds) are what leaving out does."""
@@ -173,7 +175,9 @@ class ReleaseBuilder:
         write_plan(self.folder, Plan(release=self.name, pairs=self.pairs))
         return self.project
 
-    def _write(self, task, dataset, model, status, reason, scores, replicates, data, details):  # type: ignore[no-untyped-def]
+    def _write(  # type: ignore[no-untyped-def]
+        self, task, dataset, model, status, reason, scores, replicates, data, details, gates=()
+    ):
         cards = self.cards
         leakage = None if cards.models[model].is_control else "green"
         result = seal(
@@ -194,7 +198,7 @@ class ReleaseBuilder:
                 "scores": [score.model_dump(mode="json") for score in scores],
                 "replicates": replicates.model_dump(mode="json") if replicates else None,
                 "details": details,
-                "gates": [],
+                "gates": [gate.model_dump(mode="json") for gate in gates],
                 "params": dict(cards.tasks[task].protocol.params),
                 "environment": {
                     "python": "3.11.9", "cellgauge": "0.1.0", "packages": {"numpy": "2.0.0", "scanpy": "1.11.4"},

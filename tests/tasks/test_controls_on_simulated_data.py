@@ -12,8 +12,8 @@ from cellgauge.cards import Cards, Project, load_cards
 from cellgauge.cards.function import load_function
 from cellgauge.cards.task import TaskCard
 from cellgauge.data.dataset import Dataset
+from cellgauge.runner.calling import model_function
 from cellgauge.runner.shown import accept, shown_to
-from cellgauge.runner.steps import model_function
 from cellgauge.tasks.contract import Cells
 from cellgauge.tasks.evaluate import Evaluation, evaluate
 

@@ -30,7 +30,7 @@ MEMORY = Column(
     hover="Peak memory, the larger of obtaining and evaluating",
 )
 GATE_OUTCOMES: dict[str, tuple[str, Tone]] = {
-    "passed": ("✓ passed", "plain"),
+    "passed": ("✓ passed", ""),
     "failed": ("✕ failed", "failed"),
     "not applicable": ("– not applicable", "control"),
 }
