@@ -105,6 +105,18 @@ def dataset_card() -> Callable[..., DatasetCard]:
     return lambda **changes: DatasetCard.model_validate({**facts, **changes})
 
 
+@pytest.fixture(scope="session")
+def drop_containers() -> Callable[[Path], None]:
+    """Removes the cards of containers from a copy of the project: they name datasets and images it does not have."""
+
+    def drop(project: Path) -> None:
+        for card in (project / "site_src/models").glob("*.md"):
+            if "kind: container" in card.read_text(encoding="utf-8"):
+                card.unlink()
+
+    return drop
+
+
 # One result, to be written, changed, broken and exported.
 SHA = "sha256:" + "a" * 64
 

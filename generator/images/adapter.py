@@ -111,7 +111,9 @@ def run(
         code, response["reason"] = 68, f"memory ran out: {error}"
     except Exception as error:
         traceback.print_exc()
-        code, response["reason"] = 1, f"{type(error).__name__}: {error}"
+        # What torch raises on a GPU is no MemoryError.
+        code = 68 if type(error).__name__ == "OutOfMemoryError" else 1
+        response["reason"] = f"{type(error).__name__}: {error}"
     (OUTPUT / "response.json").write_text(json.dumps(response), encoding="utf-8")
     sys.exit(code)
 

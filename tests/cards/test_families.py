@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -367,13 +368,11 @@ def test_a_card_that_says_it_has_a_family_without_being_one(tmp_path: Path):
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path, drop_containers: Callable[[Path], None]) -> Project:
     """This project's models, tasks and metrics, and a family of datasets."""
     for kind in ("models", "tasks", "metrics"):
         shutil.copytree(ROOT / "site_src" / kind, tmp_path / "site_src" / kind)
-    for card in (tmp_path / "site_src/models").glob("*.md"):
-        if "kind: container" in card.read_text(encoding="utf-8"):  # they name datasets and images that are not here
-            card.unlink()
+    drop_containers(tmp_path)
     (tmp_path / "site_src" / "datasets").mkdir()
     (tmp_path / "mkdocs.yml").touch()
     project = Project(tmp_path, tmp_path)

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,13 +28,11 @@ def cellgauge(*arguments: str, folder: Path = REPOSITORY) -> subprocess.Complete
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(tmp_path: Path, drop_containers: Callable[[Path], None]) -> Path:
     """A copy of the project's own cards, with the one dataset that every machine has."""
     for kind in ("models", "tasks", "metrics"):
         shutil.copytree(REPOSITORY / "site_src" / kind, tmp_path / "site_src" / kind)
-    for card in (tmp_path / "site_src/models").glob("*.md"):
-        if "kind: container" in card.read_text(encoding="utf-8"):  # they name datasets and images that are not here
-            card.unlink()
+    drop_containers(tmp_path)
     (tmp_path / "site_src/datasets").mkdir()
     shutil.copy(REPOSITORY / "site_src/datasets/pbmc68k-reduced.md", tmp_path / "site_src/datasets")
     (tmp_path / "mkdocs.yml").write_text("site_name: test\n")

@@ -37,9 +37,6 @@ def copy_project(folder: Path, *, simulated: bool = False) -> Project:
     for card in (folder / "site_src/datasets").glob("*.md"):
         if card.stem not in DATASETS:
             card.unlink()
-    for card in (folder / "site_src/models").glob("*.md"):
-        if "kind: container" in card.read_text(encoding="utf-8"):  # they name datasets and images that are not here
-            card.unlink()
     shutil.copy(REPO / "mkdocs.yml", folder / "mkdocs.yml")
     for name in PROSE:
         page = folder / "site_src" / name
@@ -247,9 +244,11 @@ def full_release(project: Project) -> Project:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path, drop_containers: Callable[[Path], None]) -> Project:
     """A copy of the project with a simulated dataset and no results."""
-    return copy_project(tmp_path / "project", simulated=True)
+    found = copy_project(tmp_path / "project", simulated=True)
+    drop_containers(found.source)
+    return found
 
 
 @pytest.fixture
@@ -259,11 +258,13 @@ def release(project: Project) -> ReleaseBuilder:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Path]:
+def built(tmp_path_factory: pytest.TempPathFactory, drop_containers: Callable[[Path], None]) -> tuple[Project, Path]:
     """A project with a full release, and its site, built once for all tests that only look at it."""
     from cellgauge.report.build import build_site
 
-    project = full_release(copy_project(tmp_path_factory.mktemp("built"), simulated=True))
+    project = copy_project(tmp_path_factory.mktemp("built"), simulated=True)
+    drop_containers(project.source)
+    project = full_release(project)
     return project, build_site(project, None, project.work / "site", say=lambda _: None)
 
 

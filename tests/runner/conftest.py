@@ -113,9 +113,6 @@ class TinyProject:
             shutil.copytree(REPOSITORY / "site_src" / kind, folder / "site_src" / kind)
         for card in (folder / "site_src/tasks").glob("*.md"):
             card.write_text(_STRESS.sub("", card.read_text()))
-        for card in (folder / "site_src/models").glob("*.md"):
-            if "kind: container" in card.read_text():  # they name datasets and images that are not here
-                card.unlink()
         (folder / "site_src/datasets").mkdir()
         (folder / "site_src/models/wrong.py").write_text(FUNCTIONS)
 
@@ -161,8 +158,10 @@ class TinyProject:
 
 
 @pytest.fixture
-def tiny(tmp_path: Path) -> TinyProject:
-    return TinyProject(tmp_path)
+def tiny(tmp_path: Path, drop_containers: Callable[[Path], None]) -> TinyProject:
+    found = TinyProject(tmp_path)
+    drop_containers(tmp_path)
+    return found
 
 
 @pytest.fixture
