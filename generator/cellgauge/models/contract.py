@@ -56,7 +56,8 @@ _MOST_VERSIONS = 200
 _REASON_LENGTH = 400
 _ID_LENGTH = 400
 _SHOWN_LENGTH = 200
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What a terminal would obey, and what no file can hold."""
 
 
 class Request(Part):
@@ -76,6 +77,7 @@ class Request(Part):
 
 
 Word = Annotated[str, StringConstraints(pattern=r"^[ -~]{1,100}$")]
+"""Short, and harmless to print."""
 
 
 class Response(Part):
@@ -156,8 +158,7 @@ def read_prediction(folder: Path, n_perturbations: int, n_genes: int) -> pd.Data
     ------
     InvalidOutputError
     """
-    size = 8 * n_perturbations * n_genes + _MOST_AROUND
-    _open(folder, PREDICTION, size).close()
+    _open(folder, PREDICTION, 8 * n_perturbations * n_genes + _MOST_AROUND).close()
     command = [sys.executable, "-m", __name__, str(folder), str(n_perturbations), str(n_genes)]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_READING_S, check=False)  # noqa: S603
@@ -173,14 +174,14 @@ def read_prediction(folder: Path, n_perturbations: int, n_genes: int) -> pd.Data
         return pd.DataFrame(held["values"], index=held["obs"].tolist(), columns=held["var"].tolist())
 
 
-def _read_here(folder: Path, n_perturbations: int, n_genes: int) -> dict[str, NDArray[Any]]:
-    """Read a prediction in this process; the result has ``values``, and the names ``obs`` and ``var``."""
-    size = 8 * n_perturbations * n_genes + _MOST_AROUND
-    with contextlib.suppress(ImportError, ValueError, OSError):  # where the system has no such limit
-        import resource
+def parse_prediction(folder: Path, n_perturbations: int, n_genes: int) -> dict[str, NDArray[Any]]:
+    """Read a prediction in this very process; the result has ``values``, and the names ``obs`` and ``var``.
 
-        resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY + 4 * size, _MOST_MEMORY + 4 * size))
-    with _open(folder, PREDICTION, size) as raw:
+    Raises
+    ------
+    InvalidOutputError
+    """
+    with _open(folder, PREDICTION, 8 * n_perturbations * n_genes + _MOST_AROUND) as raw:
         try:
             with h5py.File(raw, "r") as file:
                 matrix = _plain_dataset(file, "X")
@@ -208,7 +209,7 @@ def _read_here(folder: Path, n_perturbations: int, n_genes: int) -> dict[str, ND
 def reason_of(response: Response | None, log: str) -> str:
     """Return why a container gave no output, in its own words: what it wrote down, or the last line it printed."""
     said = (response.reason if response else None) or next(reversed(log.splitlines()), "") or "it printed nothing"
-    said = " ".join(_CONTROL.sub(" ", said).split())
+    said = " ".join(_UNFIT.sub(" ", said).split())
     return said if len(said) <= _REASON_LENGTH else f"{said[:_REASON_LENGTH]}…"
 
 
@@ -216,7 +217,7 @@ def _names(file: h5py.File, part: str, length: int) -> list[str]:
     frame = _member(file, part, h5py.Group)
     key = frame.attrs.get("_index", "_index")
     if not isinstance(key, str):
-        raise InvalidOutputError(f"{PREDICTION}: {part} has no index")
+        raise InvalidOutputError(f"{PREDICTION}: expected the name of an index in {part}, found {_shown(key)}")
     found = _plain_dataset(frame, key)
     if found.shape != (length,):
         raise InvalidOutputError(f"{PREDICTION}: expected {length:,} names in {part}, found shape {found.shape}")
@@ -239,7 +240,7 @@ def _need_id(where: str, found: Any) -> None:
         raise InvalidOutputError(
             f"{where}: expected at most {_ID_LENGTH} characters in a name, found {len(found):,} in {_shown(found)}"
         )
-    if _CONTROL.search(found) or any("\ud800" <= one <= "\udfff" for one in found):
+    if _UNFIT.search(found):
         raise InvalidOutputError(f"{where}: expected names of printable characters, found {_shown(found)}")
 
 
@@ -273,8 +274,10 @@ def _read_array(folder: Path, name: str, most_rows: int) -> NDArray[Any]:
             if version != (1, 0):  # of others the header alone may be of any size, and numbers never need them
                 raise ValueError(f"expected version 1.0 of the format, found {version[0]}.{version[1]}")
             shape, is_fortran, dtype = npy.read_array_header_1_0(file)
-        except (ValueError, EOFError, OverflowError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
-            raise InvalidOutputError(f"{name}: is no .npy file: {_shown(' '.join(str(error).split()))}") from None
+        except Exception as error:  # a header is parsed as Python, which fails in many ways
+            raise InvalidOutputError(
+                f"{name}: expected a .npy file, found none: {_shown(' '.join(str(error).split()))}"
+            ) from None
         if dtype.hasobject or dtype.kind != "f" or dtype.itemsize not in (2, 4, 8):
             raise InvalidOutputError(f"{name}: expected floating-point numbers, found dtype {_shown(dtype)}")
         if any(isinstance(one, bool) or not 0 <= one < 2**63 for one in shape):
@@ -288,7 +291,7 @@ def _read_array(folder: Path, name: str, most_rows: int) -> NDArray[Any]:
         expected = shape[0] * shape[1] * dtype.itemsize
         left = os.fstat(file.fileno()).st_size - file.tell()
         if left != expected:
-            raise InvalidOutputError(f"{name}: its header announces {expected:,} bytes, but {left:,} follow")
+            raise InvalidOutputError(f"{name}: expected {expected:,} bytes after its header, found {left:,}")
         values = np.frombuffer(file.read(expected), dtype=dtype)
     return values.reshape(shape, order="F" if is_fortran else "C").astype(
         np.float64 if dtype.itemsize == 8 else np.float32
@@ -300,7 +303,9 @@ def _read_json(folder: Path, name: str, most_bytes: int) -> Any:
         try:
             return json.loads(file.read(most_bytes).decode("utf-8"))
         except (ValueError, RecursionError) as error:
-            raise InvalidOutputError(f"{name}: is no JSON: {_shown(' '.join(str(error).split()))}") from None
+            raise InvalidOutputError(
+                f"{name}: expected JSON, found none: {_shown(' '.join(str(error).split()))}"
+            ) from None
 
 
 def _shown(found: object) -> str:
@@ -325,20 +330,23 @@ def _open(folder: Path, name: str, most_bytes: int) -> Any:
         there = ", ".join(ascii(path.name) for path in sorted(folder.iterdir())[:10]) or "nothing"
         raise InvalidOutputError(f"wrote no {name} (found in /output: {there})") from None
     except OSError as error:
-        raise InvalidOutputError(f"{name}: expected a plain file: {error.strerror}") from None
-    found = os.fstat(number)
-    if not stat.S_ISREG(found.st_mode):
+        mode = (folder / name).lstat().st_mode
+        found = f"one that cannot be opened ({error.strerror})" if stat.S_ISREG(mode) else f"a {_kind(mode)}"
+        raise InvalidOutputError(f"{name}: expected a plain file, found {found}") from None
+    opened = os.fstat(number)
+    if not stat.S_ISREG(opened.st_mode):
         os.close(number)
-        raise InvalidOutputError(f"{name}: expected a plain file, found a {_kind(found.st_mode)}")
-    if found.st_size > most_bytes:
+        raise InvalidOutputError(f"{name}: expected a plain file, found a {_kind(opened.st_mode)}")
+    if opened.st_size > most_bytes:
         os.close(number)
-        raise InvalidOutputError(f"{name}: {found.st_size:,} bytes are more than the {most_bytes:,} that it can have")
+        raise InvalidOutputError(f"{name}: expected at most {most_bytes:,} bytes, found {opened.st_size:,}")
     return os.fdopen(number, "rb")
 
 
 def _kind(mode: int) -> str:
     kinds: Mapping[str, bool] = {
         "folder": stat.S_ISDIR(mode),
+        "link": stat.S_ISLNK(mode),
         "pipe": stat.S_ISFIFO(mode),
         "socket": stat.S_ISSOCK(mode),
     }
@@ -346,8 +354,12 @@ def _kind(mode: int) -> str:
 
 
 if __name__ == "__main__":
+    with contextlib.suppress(ImportError, ValueError, OSError):  # where the system has no such limit
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
     try:
-        read = _read_here(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+        read = parse_prediction(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
     except InvalidOutputError as refused:
         sys.stdout.buffer.write(str(refused).encode())
         sys.exit(_REFUSED)

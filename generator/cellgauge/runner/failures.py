@@ -15,7 +15,7 @@ from cellgauge.data.obtain import InvalidDatasetError
 from cellgauge.data.screen import ScreenError
 from cellgauge.models.containers import ContainerStopped
 from cellgauge.models.embedding import InvalidOutputError
-from cellgauge.models.sandbox import BackendMissing, ImageMissing, NoGpu
+from cellgauge.models.sandbox import BackendLost, BackendMissing, ImageMissing, NoGpu
 from cellgauge.models.weights import WeightsMissing
 from cellgauge.results.schema import Empty
 from cellgauge.tasks.contract import NotApplicableError, UnscorableError
@@ -24,6 +24,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _STATUS_OF_LACK: dict[type[UserError], Empty] = {
+    BackendLost: "not_run",
     BackendMissing: "not_run",
     ImageMissing: "not_run",
     NoGpu: "needs_gpu",
