@@ -10,6 +10,9 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check 
 # These marks run only in `make test-all`; the others wait for nothing but what the machine has.
 SLOW := slow or site or kill or fuzz
 
+IMAGES_OF_2_5 := $(addprefix tests/images/test_,geneformer.py scvi_census.py transcriptformer.py)
+IMAGES_OF_2_3 := $(addprefix tests/images/test_,scgpt.py uce.py aido_cell.py scgenept.py)
+
 # The first interpreter that runs, has a fitting version and can make an environment; PYTHON=... names one.
 PYTHONS := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 USABLE := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
@@ -57,8 +60,9 @@ bench: $(VENV)/.installed-test $(VENV)/peer/.installed  ## time and memory besid
 	$(BIN)/python benchmarks/speed.py --peer $(VENV)/peer/bin/python --growth
 
 .PHONY: test-models
-test-models: $(VENV)/models/.installed  ## the adapters of pretrained models, with random weights; installs several gigabytes
-	PYTHONPATH=generator $(VENV)/models/bin/python -m pytest tests/images $(PYTEST_ARGS)
+test-models: $(VENV)/torch-2.5/.installed $(VENV)/torch-2.3/.installed  ## adapters of pretrained models, with random weights; installs gigabytes
+	PYTHONPATH=generator $(VENV)/torch-2.5/bin/python -m pytest --noconftest $(IMAGES_OF_2_5) $(PYTEST_ARGS)
+	PYTHONPATH=generator $(VENV)/torch-2.3/bin/python -m pytest --noconftest $(IMAGES_OF_2_3) $(PYTEST_ARGS)
 
 .PHONY: coverage
 coverage: $(VENV)/.installed-test  ## simulate how often the intervals hold what they say; takes a quarter of an hour
@@ -87,11 +91,12 @@ $(VENV)/peer/.installed: benchmarks/speed-peer.txt | $(VENV)/bin/python
 	@$(VENV)/peer/bin/python -m pip install --quiet --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-# Packages of pretrained models want other versions than cellgauge does.
-$(VENV)/models/.installed: generator/images/constraints.txt | $(VENV)/bin/python
-	@echo "Installing torch and packages of pretrained models into an environment of their own; this takes a while"
-	@$(BIN)/python -m venv $(VENV)/models
-	@$(VENV)/models/bin/python -m pip install --quiet --quiet --disable-pip-version-check -r $<
+# Packages of pretrained models want other versions than cellgauge does, and not all the same. What they ask for that
+# nothing imports is left out, so that pip is not asked to agree.
+$(VENV)/torch-%/.installed: generator/images/tested-torch-%.txt | $(VENV)/bin/python
+	@echo "Installing torch $* and packages of pretrained models into an environment of their own; this takes a while"
+	@$(BIN)/python -m venv $(VENV)/torch-$*
+	@$(VENV)/torch-$*/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps -r $<
 	@touch $@
 
 # Installed again only when what is asked for has changed.
