@@ -294,11 +294,17 @@ def test_what_it_used_is_measured(ask: Ask) -> None:
 
 
 def test_whoever_waits_is_interrupted(backend: DockerBackend, sandbox: Make) -> None:
+    # Whatever a shell starts in the background inherits that interrupts are ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def interrupt(_: str) -> None:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt):
-        backend.run(sandbox("sleep"), interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            backend.run(sandbox("sleep"), interrupt)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_somebody_else_removes_the_container(
@@ -383,11 +389,12 @@ def test_a_daemon_that_takes_calls_and_says_nothing(tmp_path: Path, monkeypatch:
 
 
 SLEEPER = """
-import sys
+import signal, sys
 from pathlib import Path
 from cellgauge.models.docker_backend import DockerBackend
 from cellgauge.models.sandbox import Sandbox
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 image, folder = sys.argv[1], Path(sys.argv[2])
 with DockerBackend() as backend:
     backend.run(
