@@ -78,6 +78,55 @@ def weights(name: str) -> Path:
     return path
 
 
+def need_human(request: dict[str, Any]) -> None:
+    """Decline cells that are not all human.
+
+    Raises
+    ------
+    NotApplicable
+    """
+    if request["taxa"] != [9606]:
+        taxa = ", ".join(map(str, request["taxa"]))
+        raise NotApplicable(f"knows human genes alone, not those of taxon {taxa}")
+
+
+def need_form(request: dict[str, Any], values: str, features: str, in_words: str) -> None:
+    """Decline cells whose values or names of genes the model cannot read.
+
+    Raises
+    ------
+    BadInput
+    """
+    if (request["values"], request["features"]) != (values, features):
+        raise BadInput(f"takes {in_words}, not {request['values']} of {request['features']}")
+
+
+def need_known_genes(n_empty: int, n_cells: int) -> None:
+    """Decline cells of which some express none of the genes that the model knows.
+
+    Raises
+    ------
+    BadInput
+    """
+    if n_empty:
+        raise BadInput(f"{n_empty:,} of {n_cells:,} cells express none of the genes that the model knows")
+
+
+def use_torch(request: dict[str, Any]) -> str:
+    """Let torch use what was asked for, and return the name of its device.
+
+    Raises
+    ------
+    NeedsGpu
+    """
+    import torch  # here, since most models do without
+
+    if request["gpu"] and not torch.cuda.is_available():
+        raise NeedsGpu("its card asks for a GPU, and torch finds none")
+    torch.set_num_threads(request["threads"])
+    return "cuda" if request["gpu"] else "cpu"
+
+
 def run(
     model: Callable[[ad.AnnData, dict[str, Any]], Any],
     *,

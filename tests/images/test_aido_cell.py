@@ -7,9 +7,8 @@ made of it.
 from __future__ import annotations
 
 import importlib.util
-import os
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,9 +19,10 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from cellgauge.models.contract import Request, read_embedding, read_response, write_input
+from cellgauge.models.contract import read_embedding, read_response
 
 IMAGES = Path(__file__).resolve().parents[2] / "generator" / "images"
+Run = Callable[..., Any]
 FOLDER = "AIDO.Cell-3M"
 pytestmark = [
     pytest.mark.slow,
@@ -85,12 +85,12 @@ def cells(adapter: ModuleType) -> ad.AnnData:
 
 
 def test_it_is_the_mean_over_the_genes_that_the_cells_have(
-    tmp_path: Path, trained: Path, cells: ad.AnnData, adapter: ModuleType
+    run: Run, tmp_path: Path, trained: Path, cells: ad.AnnData, adapter: ModuleType
 ) -> None:
     import torch
     from modelgenerator.huggingface_models.cellfoundation import modeling_cellfoundation as package
 
-    output = _run(tmp_path, trained, cells)
+    output = run(tmp_path, trained, cells)
     found = read_embedding(output, 3)
     assert found.shape == (3, 8)
     assert list(found.index) == ["a", "b", "c"]
@@ -127,40 +127,46 @@ def test_positions_of_one_cell_attend_to_each_other_and_to_no_other_cell(adapter
 
 
 def test_the_order_of_cells_and_genes_does_not_matter_and_a_seed_has_nothing_to_decide(
-    tmp_path: Path, trained: Path, cells: ad.AnnData
+    run: Run, tmp_path: Path, trained: Path, cells: ad.AnnData
 ) -> None:
     mixed = cells[[2, 0, 1]][:, np.random.default_rng(1).permutation(32)].copy()
-    first = read_embedding(_run(tmp_path / "a", trained, cells, seed=1, batch_size=2), 3)
-    second = read_embedding(_run(tmp_path / "b", trained, mixed, seed=2, batch_size=2), 3)
+    first = read_embedding(run(tmp_path / "a", trained, cells, seed=1, batch_size=2), 3)
+    second = read_embedding(run(tmp_path / "b", trained, mixed, seed=2, batch_size=2), 3)
     assert list(second.index) == ["c", "a", "b"]
     np.testing.assert_allclose(second.loc[first.index], first, atol=1e-5)
-    again = read_embedding(_run(tmp_path / "c", trained, cells, seed=1, batch_size=2), 3)
+    again = read_embedding(run(tmp_path / "c", trained, cells, seed=1, batch_size=2), 3)
     np.testing.assert_array_equal(again, first)
 
 
-def test_missing_weights_are_told_apart_from_a_failure(tmp_path: Path, trained: Path, cells: ad.AnnData) -> None:
-    response = read_response(_run(tmp_path, trained, cells, without="model.safetensors", expect=66))
+def test_missing_weights_are_told_apart_from_a_failure(
+    run: Run, tmp_path: Path, trained: Path, cells: ad.AnnData
+) -> None:
+    response = read_response(run(tmp_path, trained, cells, without="model.safetensors", expect=66))
     assert response is not None
     assert response.reason == f"{FOLDER}/model.safetensors is not among the weights"
 
 
-def test_weights_that_lack_a_part_are_not_filled_up_at_random(tmp_path: Path, trained: Path, cells: ad.AnnData) -> None:
-    response = read_response(_run(tmp_path, trained, cells, lack="gene_embedding.linear2.weight", expect=66))
+def test_weights_that_lack_a_part_are_not_filled_up_at_random(
+    run: Run, tmp_path: Path, trained: Path, cells: ad.AnnData
+) -> None:
+    response = read_response(run(tmp_path, trained, cells, lack="gene_embedding.linear2.weight", expect=66))
     assert response is not None
     assert response.reason == f"the weights of {FOLDER} lack gene_embedding.linear2.weight"
 
 
-def test_cells_of_a_mouse_are_not_for_it(tmp_path: Path, trained: Path, cells: ad.AnnData) -> None:
-    response = read_response(_run(tmp_path, trained, cells, taxa=[10090], expect=64))
+def test_cells_of_a_mouse_are_not_for_it(run: Run, tmp_path: Path, trained: Path, cells: ad.AnnData) -> None:
+    response = read_response(run(tmp_path, trained, cells, taxa=[10090], expect=64))
     assert response is not None
     assert "10090" in (response.reason or "")
 
 
-def test_a_cell_without_known_genes_is_named_as_the_problem(tmp_path: Path, trained: Path, cells: ad.AnnData) -> None:
+def test_a_cell_without_known_genes_is_named_as_the_problem(
+    run: Run, tmp_path: Path, trained: Path, cells: ad.AnnData
+) -> None:
     counts = cells.X.toarray()
     counts[1, :30] = 0
     cells.X = sparse.csr_matrix(counts)
-    response = read_response(_run(tmp_path, trained, cells, expect=65))
+    response = read_response(run(tmp_path, trained, cells, expect=65))
     assert response is not None
     assert response.reason == "1 of 3 cells express none of the genes that the model knows"
 
@@ -182,52 +188,44 @@ def _attention_by_its_formula(
     return torch.cat(parts)
 
 
-def _run(
-    root: Path,
-    trained: Path,
-    cells: ad.AnnData,
-    *,
-    seed: int = 0,
-    taxa: list[int] | None = None,
-    without: str | None = None,
-    lack: str | None = None,
-    expect: int = 0,
-    **params: int,
-) -> Path:
-    """Run the adapter on folders below a root, and return that of the output."""
-    from safetensors.torch import load_file, save_file
+@pytest.fixture(scope="module")
+def run(run_program: Callable[..., Any]) -> Run:
+    """Runs the adapter on folders below a root, and returns that of the output."""
 
-    for name in ("input", "output", f"weights/{FOLDER}"):
-        (root / name).mkdir(parents=True)
-    for path in (trained / FOLDER).iterdir():
-        target = root / "weights" / FOLDER / path.name
-        if path.name == without:
-            continue
-        target.write_bytes(path.read_bytes())
-        if lack is not None and path.suffix == ".safetensors":
-            kept = {name: tensor for name, tensor in load_file(path).items() if name != lack}
-            assert len(kept) == len(load_file(path)) - 1
-            save_file(kept, target, metadata={"format": "pt"})
-    request = Request(
-        output="embedding",
-        seed=seed,
-        params={"variant": "aido_cell_3m", **params},
-        values="counts",
-        features="gene symbols",
-        taxa=taxa or [9606],
-        n_cells=cells.n_obs,
-        n_genes=cells.n_vars,
-        threads=2,
-        gpu=False,
-    )
-    write_input(root / "input", cells, request)
-    ended = subprocess.run(
-        [sys.executable, str(IMAGES / "aido-cell" / "model.py")],
-        env=os.environ | {"CELLGAUGE_ROOT": str(root), "PYTHONPATH": str(IMAGES)},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert ended.returncode == expect, ended.stderr[-3000:]
-    return root / "output"
+    def run(
+        root: Path,
+        trained: Path,
+        cells: ad.AnnData,
+        *,
+        seed: int = 0,
+        taxa: list[int] | None = None,
+        without: str | None = None,
+        lack: str | None = None,
+        expect: int = 0,
+        **params: int,
+    ) -> Path:
+        from safetensors.torch import load_file, save_file
+
+        (root / "weights" / FOLDER).mkdir(parents=True)
+        for path in (trained / FOLDER).iterdir():
+            target = root / "weights" / FOLDER / path.name
+            if path.name == without:
+                continue
+            target.write_bytes(path.read_bytes())
+            if lack is not None and path.suffix == ".safetensors":
+                kept = {name: tensor for name, tensor in load_file(path).items() if name != lack}
+                assert len(kept) == len(load_file(path)) - 1
+                save_file(kept, target, metadata={"format": "pt"})
+        ran = run_program(
+            "aido-cell",
+            root,
+            cells,
+            params={"variant": "aido_cell_3m", **params},
+            seed=seed,
+            taxa=taxa or [9606],
+            threads=2,
+        )
+        assert ran.exit_code == expect, ran.log[-3000:]
+        return ran.output
+
+    return run

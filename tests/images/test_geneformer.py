@@ -1,11 +1,10 @@
 """The Geneformer container's program, run without a container on random weights of the same architecture."""
 
-import os
 import pickle
 import shutil
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -13,14 +12,14 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from cellgauge.models.contract import MEANINGS, Request, Response, read_embedding, read_response, write_input
+from cellgauge.models.contract import Response
 
 torch = pytest.importorskip("torch", reason="needs torch and transformers: make test-models")
 transformers = pytest.importorskip("transformers", reason="needs torch and transformers: make test-models")
 
 pytestmark = pytest.mark.slow  # each call imports torch anew
 
-IMAGES = Path(__file__).parents[2] / "generator" / "images"
+Call = Callable[..., Any]
 VARIANT = "gf-12L-95M-i4096"
 GENES = [f"ENSG{number:011d}" for number in range(20)]
 TOKENS = {"<pad>": 0, "<mask>": 1, "<cls>": 2, "<eos>": 3} | {gene: 4 + place for place, gene in enumerate(GENES)}
@@ -72,35 +71,14 @@ def cells() -> ad.AnnData:
     return cells_of(counts, [*GENES[:9], f"{GENES[9]}.4", "ENSG99999999999", "ENSG77777777777"])
 
 
-def call(
-    root: Path, weights: Path, adata: ad.AnnData, **changes: object
-) -> tuple[str | None, pd.DataFrame | None, Response]:
-    """Run the program, and return the status that it ends with (None is success), its output and what it says."""
-    given, written = root / "input", root / "output"
-    given.mkdir(parents=True)
-    written.mkdir()
-    (root / "weights").symlink_to(weights)
-    facts = {"output": "embedding", "seed": 1, "params": {"variant": VARIANT, "batch_size": 3}, "values": "counts"}
-    facts |= {"features": "Ensembl genes", "taxa": [9606], "threads": 1, "gpu": False}
-    request = Request.model_validate({**facts, "n_cells": adata.n_obs, "n_genes": adata.n_vars, **changes})
-    write_input(given, adata, request)
-    ended = subprocess.run(
-        [sys.executable, IMAGES / "geneformer" / "model.py"],
-        env=os.environ | {"CELLGAUGE_ROOT": str(root), "PYTHONPATH": str(IMAGES), "HOME": str(root)},
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    said = read_response(written)
-    assert said is not None, ended.stderr
-    status = None if ended.returncode == 0 else MEANINGS.get(ended.returncode, ended.stderr)
-    return status, None if status else read_embedding(written, adata.n_obs), said
+@pytest.fixture(scope="module")
+def call(caller_of: Callable[..., Call]) -> Call:
+    return caller_of("geneformer", params={"variant": VARIANT, "batch_size": 3}, features="Ensembl genes", seed=1)
 
 
 @pytest.fixture(scope="module")
 def first(
-    weights: Path, cells: ad.AnnData, tmp_path_factory: pytest.TempPathFactory
+    call: Call, weights: Path, cells: ad.AnnData, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str | None, pd.DataFrame, Response]:
     return call(tmp_path_factory.mktemp("first"), weights, cells)
 
@@ -137,7 +115,7 @@ def test_is_the_mean_over_ranked_genes_of_the_last_layer_but_one(first, network,
         np.testing.assert_allclose(embedding.to_numpy()[row], expected, atol=1e-5)
 
 
-def test_reads_no_more_genes_than_it_has_positions_for(weights: Path, network, tmp_path: Path) -> None:
+def test_reads_no_more_genes_than_it_has_positions_for(call: Call, weights: Path, network, tmp_path: Path) -> None:
     """Twenty genes whose order is known on paper: count and median grow alike, so that only the first ten differ."""
     order = list(range(19, -1, -1))
     counts = np.array([[(place + 1) * MEDIANS[gene] for place, gene in enumerate(GENES)]])
@@ -149,13 +127,15 @@ def test_reads_no_more_genes_than_it_has_positions_for(weights: Path, network, t
     np.testing.assert_allclose(embedding.to_numpy()[0], layers[2][0, 1:-1].mean(dim=0).numpy(), atol=1e-5)
 
 
-def test_the_same_seed_gives_the_same_numbers(first, weights: Path, cells: ad.AnnData, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_numbers(
+    call: Call, first, weights: Path, cells: ad.AnnData, tmp_path: Path
+) -> None:
     _, again, _ = call(tmp_path, weights, cells)
     pd.testing.assert_frame_equal(first[1], again, check_exact=True)
 
 
 def test_cells_and_genes_in_another_order_get_the_same_embedding(
-    first, weights: Path, cells: ad.AnnData, tmp_path: Path
+    call: Call, first, weights: Path, cells: ad.AnnData, tmp_path: Path
 ) -> None:
     shuffled = cells[[4, 0, 6, 2, 5, 1, 3]][:, cells.var_names[::-1]].copy()
     _, other, _ = call(tmp_path, weights, shuffled)
@@ -167,7 +147,9 @@ def test_cells_and_genes_in_another_order_get_the_same_embedding(
     "missing",
     [f"{VARIANT}/model.safetensors", "gene_dictionaries/ensembl_mapping_dict_gc95M.pkl"],
 )
-def test_says_which_file_of_weights_is_missing(weights: Path, cells: ad.AnnData, tmp_path: Path, missing: str) -> None:
+def test_says_which_file_of_weights_is_missing(
+    call: Call, weights: Path, cells: ad.AnnData, tmp_path: Path, missing: str
+) -> None:
     kept = shutil.copytree(weights, tmp_path / "kept")
     (kept / missing).unlink()
     status, _, said = call(tmp_path / "run", kept, cells)
@@ -175,7 +157,9 @@ def test_says_which_file_of_weights_is_missing(weights: Path, cells: ad.AnnData,
     assert said.reason == f"{missing} is not among the weights"
 
 
-def test_does_not_run_on_weights_that_lack_a_layer(weights: Path, network, cells: ad.AnnData, tmp_path: Path) -> None:
+def test_does_not_run_on_weights_that_lack_a_layer(
+    call: Call, weights: Path, network, cells: ad.AnnData, tmp_path: Path
+) -> None:
     """The library would draw the layer at random, with a warning."""
     kept = shutil.copytree(weights, tmp_path / "kept")
     left = {name: value for name, value in network.state_dict().items() if ".layer.1." not in name}
@@ -194,14 +178,14 @@ def test_does_not_run_on_weights_that_lack_a_layer(weights: Path, network, cells
     ],
 )
 def test_declines_what_it_was_not_made_for(
-    weights: Path, cells: ad.AnnData, tmp_path: Path, changes: dict[str, object], status: str, reason: str
+    call: Call, weights: Path, cells: ad.AnnData, tmp_path: Path, changes: dict[str, object], status: str, reason: str
 ) -> None:
     found, _, said = call(tmp_path, weights, cells, **changes)
     assert found == status
     assert said.reason.startswith(reason)
 
 
-def test_declines_cells_without_any_gene_that_it_knows(weights: Path, tmp_path: Path) -> None:
+def test_declines_cells_without_any_gene_that_it_knows(call: Call, weights: Path, tmp_path: Path) -> None:
     counts = np.array([[1, 0], [0, 3], [2, 2]])
     status, _, said = call(tmp_path, weights, cells_of(counts, [GENES[0], "ENSG77777777777"]))
     assert status == "invalid_input"

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +19,10 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from cellgauge.models.contract import Request, read_prediction, read_response, write_input
+from cellgauge.models.contract import read_prediction, read_response
 from cellgauge.models.prediction import accept_prediction
 
-IMAGES = Path(__file__).resolve().parents[2] / "generator" / "images"
+Run = Callable[..., Any]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
@@ -110,12 +108,12 @@ def screen() -> ad.AnnData:
 
 @pytest.mark.parametrize("variant", list(VARIANTS))
 def test_each_perturbation_gets_a_profile_and_one_without_its_gene_none(
-    tmp_path: Path, screen: ad.AnnData, variant: str
+    run: Run, tmp_path: Path, screen: ad.AnnData, variant: str
 ) -> None:
     # Where all control cells are alike, it does not matter which are drawn.
     screen.X = sparse.csr_matrix(np.tile(np.array([1, 2, 0, 4, 5], dtype=np.float32), (14, 1)))
     screen.X[[1, 3]] *= 7
-    output = _run(tmp_path, screen, variant=variant)
+    output = run(tmp_path, screen, variant=variant)
     found = read_prediction(output, 4, 5)
     assert sorted(found.index) == ["GATA1_KLF1", "KLF1", "TP53"]
     assert list(found.columns) == GENES
@@ -131,29 +129,31 @@ def test_each_perturbation_gets_a_profile_and_one_without_its_gene_none(
     assert response.versions.keys() >= {"python", "torch", "scgpt", "cell-gears", "numpy", "anndata"}
 
 
-def test_only_control_cells_are_drawn_and_as_many_as_the_card_says(tmp_path: Path, screen: ad.AnnData) -> None:
-    found = read_prediction(_run(tmp_path, screen, pool_size=1), 4, 5)
+def test_only_control_cells_are_drawn_and_as_many_as_the_card_says(
+    run: Run, tmp_path: Path, screen: ad.AnnData
+) -> None:
+    found = read_prediction(run(tmp_path, screen, pool_size=1), 4, 5)
     control = screen.X.toarray()[screen.obs["perturbation"] == "control"]
     profile = found.loc["TP53"].to_numpy() - [3, 0, 0, 0, 0]
     assert np.abs(control - profile).max(axis=1).min() < 1e-5
 
 
-def test_a_seed_decides_which_cells_are_drawn(tmp_path: Path, screen: ad.AnnData) -> None:
+def test_a_seed_decides_which_cells_are_drawn(run: Run, tmp_path: Path, screen: ad.AnnData) -> None:
     first, again, other = (
-        read_prediction(_run(tmp_path / name, screen, seed=seed), 4, 5) for name, seed in (("a", 1), ("b", 1), ("c", 2))
+        read_prediction(run(tmp_path / name, screen, seed=seed), 4, 5) for name, seed in (("a", 1), ("b", 1), ("c", 2))
     )
     pd.testing.assert_frame_equal(first, again)
     assert np.abs(first - other).to_numpy().max() > 1e-4
 
 
 def test_neither_the_order_of_cells_nor_of_genes_nor_what_else_is_asked_matters(
-    tmp_path: Path, screen: ad.AnnData
+    run: Run, tmp_path: Path, screen: ad.AnnData
 ) -> None:
-    first = read_prediction(_run(tmp_path / "a", screen), 4, 5)
+    first = read_prediction(run(tmp_path / "a", screen), 4, 5)
     rng = np.random.default_rng(5)
     mixed = screen[rng.permutation(14)][:, rng.permutation(5)].copy()
     mixed.uns["predict"] = ["TP53"]
-    second = read_prediction(_run(tmp_path / "b", mixed), 1, 5)
+    second = read_prediction(run(tmp_path / "b", mixed), 1, 5)
     assert list(second.columns) == list(mixed.var_names)
     np.testing.assert_allclose(second.loc["TP53", GENES], first.loc["TP53", GENES], rtol=1e-6)
 
@@ -173,72 +173,67 @@ def test_neither_the_order_of_cells_nor_of_genes_nor_what_else_is_asked_matters(
     ],
 )
 def test_missing_weights_are_told_apart_from_a_failure(
-    tmp_path: Path, screen: ad.AnnData, name: str, reason: str
+    run: Run, tmp_path: Path, screen: ad.AnnData, name: str, reason: str
 ) -> None:
-    response = read_response(_run(tmp_path, screen, without=name, expect=66))
+    response = read_response(run(tmp_path, screen, without=name, expect=66))
     assert response is not None
     assert response.reason == reason
 
 
-def test_cells_of_a_mouse_are_not_for_it(tmp_path: Path, screen: ad.AnnData) -> None:
-    response = read_response(_run(tmp_path, screen, taxa=[10090], expect=64))
+def test_cells_of_a_mouse_are_not_for_it(run: Run, tmp_path: Path, screen: ad.AnnData) -> None:
+    response = read_response(run(tmp_path, screen, taxa=[10090], expect=64))
     assert response is not None
     assert "10090" in (response.reason or "")
 
 
-def test_a_screen_of_other_genes_is_named_as_the_problem(tmp_path: Path, screen: ad.AnnData) -> None:
+def test_a_screen_of_other_genes_is_named_as_the_problem(run: Run, tmp_path: Path, screen: ad.AnnData) -> None:
     screen.uns["predict"] = ["SOX2", "SOX2_TP53"]
-    response = read_response(_run(tmp_path, screen, expect=65))
+    response = read_response(run(tmp_path, screen, expect=65))
     assert response is not None
     assert response.reason == "none of the 2 perturbations has its genes among those of the cells"
 
 
-def _run(
-    root: Path,
-    screen: ad.AnnData,
-    *,
-    variant: str = "scgenept_go_c_gpt_concat",
-    seed: int = 0,
-    taxa: list[int] | None = None,
-    without: str | None = None,
-    expect: int = 0,
-    **params: Any,
-) -> Path:
-    """Run the adapter on folders below a root, and return that of the output."""
-    import pickle
+@pytest.fixture(scope="module")
+def run(run_program: Callable[..., Any]) -> Run:
+    """Runs the adapter on folders below a root, and returns that of the output."""
 
-    import torch
+    def run(
+        root: Path,
+        screen: ad.AnnData,
+        *,
+        variant: str = "scgenept_go_c_gpt_concat",
+        seed: int = 0,
+        taxa: list[int] | None = None,
+        without: str | None = None,
+        expect: int = 0,
+        **params: Any,
+    ) -> Path:
+        import pickle
 
-    folder, text = VARIANTS[variant]
-    for name in ("input", "output", f"weights/finetuned/{folder}/norman", "weights/pretrained/scgpt", "code/utils"):
-        (root / name).mkdir(parents=True)
-    torch.save({"added": torch.tensor(3.0)}, root / "weights" / "finetuned" / folder / "norman" / "best_model.pt")
-    (root / "weights" / "pretrained" / "scgpt" / "vocab.json").write_text(json.dumps(VOCABULARY))
-    (root / "weights" / "gene_embeddings").mkdir()
-    (root / "weights" / "gene_embeddings" / text).write_bytes(pickle.dumps({}))
-    if without is not None:
-        (root / "weights" / without).unlink()
-    (root / "code" / "utils" / "data_loading.py").write_text(STAND_IN)
-    request = Request(
-        output="prediction",
-        seed=seed,
-        params={"variant": variant, "dataset_name": "norman", **params},
-        values="log-normalised",
-        features="gene symbols",
-        taxa=taxa or [9606],
-        n_cells=screen.n_obs,
-        n_genes=screen.n_vars,
-        threads=1,
-        gpu=False,
-    )
-    write_input(root / "input", screen, request)
-    ended = subprocess.run(
-        [sys.executable, str(IMAGES / "scgenept" / "model.py")],
-        env=os.environ | {"CELLGAUGE_ROOT": str(root), "PYTHONPATH": f"{IMAGES}{os.pathsep}{root / 'code'}"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert ended.returncode == expect, ended.stderr[-3000:]
-    return root / "output"
+        import torch
+
+        folder, text = VARIANTS[variant]
+        for name in (f"weights/finetuned/{folder}/norman", "weights/pretrained/scgpt", "code/utils"):
+            (root / name).mkdir(parents=True)
+        torch.save({"added": torch.tensor(3.0)}, root / "weights" / "finetuned" / folder / "norman" / "best_model.pt")
+        (root / "weights" / "pretrained" / "scgpt" / "vocab.json").write_text(json.dumps(VOCABULARY))
+        (root / "weights" / "gene_embeddings").mkdir()
+        (root / "weights" / "gene_embeddings" / text).write_bytes(pickle.dumps({}))
+        if without is not None:
+            (root / "weights" / without).unlink()
+        (root / "code" / "utils" / "data_loading.py").write_text(STAND_IN)
+        ran = run_program(
+            "scgenept",
+            root,
+            screen,
+            params={"variant": variant, "dataset_name": "norman", **params},
+            seed=seed,
+            taxa=taxa or [9606],
+            output="prediction",
+            values="log-normalised",
+            modules=root / "code",
+        )
+        assert ran.exit_code == expect, ran.log[-3000:]
+        return ran.output
+
+    return run

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +16,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from cellgauge.models.contract import Request, read_embedding, read_response, write_input
+from cellgauge.models.contract import read_embedding, read_response
 
-IMAGES = Path(__file__).resolve().parents[2] / "generator" / "images"
+Run = Callable[..., Any]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
@@ -71,8 +69,10 @@ def cells() -> ad.AnnData:
     return adata
 
 
-def test_each_cell_gets_a_vector_of_length_one(tmp_path: Path, state: dict[str, Any], cells: ad.AnnData) -> None:
-    output = _run(tmp_path, state, cells)
+def test_each_cell_gets_a_vector_of_length_one(
+    run: Run, tmp_path: Path, state: dict[str, Any], cells: ad.AnnData
+) -> None:
+    output = run(tmp_path, state, cells)
     found = read_embedding(output, 9)
     assert found.shape == (9, WIDTH)
     assert list(found.index) == list(cells.obs_names)
@@ -87,7 +87,7 @@ def test_each_cell_gets_a_vector_of_length_one(tmp_path: Path, state: dict[str, 
 
 
 def test_without_anything_to_draw_it_is_what_the_package_itself_gives(
-    tmp_path: Path, state: dict[str, Any], cells: ad.AnnData
+    run: Run, tmp_path: Path, state: dict[str, Any], cells: ad.AnnData
 ) -> None:
     import torch
     from scgpt.tasks import embed_data
@@ -95,7 +95,7 @@ def test_without_anything_to_draw_it_is_what_the_package_itself_gives(
     # Where all counts of a cell differ, every one has a bin of its own; and all 20 genes fit into the sequence.
     rng = np.random.default_rng(1)
     cells.X = sparse.csr_matrix(np.array([rng.permutation(30) + 1 for _ in range(9)], dtype=np.float32))
-    output = _run(tmp_path, state, cells)
+    output = run(tmp_path, state, cells)
     weights = tmp_path / "weights"
     torch.save(state, weights / "best_model.pt")
     cells.var["gene_name"] = cells.var_names
@@ -103,9 +103,9 @@ def test_without_anything_to_draw_it_is_what_the_package_itself_gives(
     np.testing.assert_allclose(read_embedding(output, 9), expected.obsm["X_scGPT"], atol=1e-5)
 
 
-def test_a_seed_decides_what_is_drawn(tmp_path: Path, state: dict[str, Any], cells: ad.AnnData) -> None:
+def test_a_seed_decides_what_is_drawn(run: Run, tmp_path: Path, state: dict[str, Any], cells: ad.AnnData) -> None:
     given = [
-        read_embedding(_run(tmp_path / name, state, cells, seed=seed, max_length=6), 9).to_numpy()
+        read_embedding(run(tmp_path / name, state, cells, seed=seed, max_length=6), 9).to_numpy()
         for name, seed in (("a", 1), ("b", 1), ("c", 2))
     ]
     np.testing.assert_array_equal(given[0], given[1])
@@ -113,46 +113,46 @@ def test_a_seed_decides_what_is_drawn(tmp_path: Path, state: dict[str, Any], cel
 
 
 def test_neither_the_order_of_cells_nor_of_genes_matters(
-    tmp_path: Path, state: dict[str, Any], cells: ad.AnnData
+    run: Run, tmp_path: Path, state: dict[str, Any], cells: ad.AnnData
 ) -> None:
     rng = np.random.default_rng(5)
     mixed = cells[rng.permutation(9)][:, rng.permutation(30)].copy()
-    first = read_embedding(_run(tmp_path / "a", state, cells, max_length=6, batch_size=4), 9)
-    second = read_embedding(_run(tmp_path / "b", state, mixed, max_length=6, batch_size=4), 9)
+    first = read_embedding(run(tmp_path / "a", state, cells, max_length=6, batch_size=4), 9)
+    second = read_embedding(run(tmp_path / "b", state, mixed, max_length=6, batch_size=4), 9)
     assert list(second.index) == list(mixed.obs_names)
     np.testing.assert_allclose(second.loc[first.index], first, atol=1e-5)
 
 
 def test_missing_weights_are_told_apart_from_a_failure(
-    tmp_path: Path, state: dict[str, Any], cells: ad.AnnData
+    run: Run, tmp_path: Path, state: dict[str, Any], cells: ad.AnnData
 ) -> None:
-    response = read_response(_run(tmp_path, state, cells, without="best_model.pt", expect=66))
+    response = read_response(run(tmp_path, state, cells, without="best_model.pt", expect=66))
     assert response is not None
     assert response.reason == "best_model.pt is not among the weights"
 
 
 def test_weights_of_another_shape_are_not_filled_up_at_random(
-    tmp_path: Path, state: dict[str, Any], cells: ad.AnnData
+    run: Run, tmp_path: Path, state: dict[str, Any], cells: ad.AnnData
 ) -> None:
     fewer = {name: tensor for name, tensor in state.items() if not name.startswith("transformer_encoder.layers.1.")}
-    response = read_response(_run(tmp_path, fewer, cells, expect=66))
+    response = read_response(run(tmp_path, fewer, cells, expect=66))
     assert response is not None
     assert "lacks transformer_encoder.layers.1" in (response.reason or "")
 
 
-def test_cells_of_a_mouse_are_not_for_it(tmp_path: Path, state: dict[str, Any], cells: ad.AnnData) -> None:
-    response = read_response(_run(tmp_path, state, cells, taxa=[10090], expect=64))
+def test_cells_of_a_mouse_are_not_for_it(run: Run, tmp_path: Path, state: dict[str, Any], cells: ad.AnnData) -> None:
+    response = read_response(run(tmp_path, state, cells, taxa=[10090], expect=64))
     assert response is not None
     assert "10090" in (response.reason or "")
 
 
 def test_a_cell_without_known_genes_is_named_as_the_problem(
-    tmp_path: Path, state: dict[str, Any], cells: ad.AnnData
+    run: Run, tmp_path: Path, state: dict[str, Any], cells: ad.AnnData
 ) -> None:
     counts = cells.X.toarray()
     counts[4, :20] = 0
     cells.X = sparse.csr_matrix(counts)
-    response = read_response(_run(tmp_path, state, cells, expect=65))
+    response = read_response(run(tmp_path, state, cells, expect=65))
     assert response is not None
     assert response.reason == "1 of 9 cells express none of the genes that the model knows"
 
@@ -161,48 +161,31 @@ def _vocabulary() -> dict[str, int]:
     return {name: place for place, name in enumerate([*GENES, "<pad>", "<cls>", "<eoc>"])}
 
 
-def _run(
-    root: Path,
-    state: dict[str, Any],
-    cells: ad.AnnData,
-    *,
-    seed: int = 0,
-    taxa: list[int] | None = None,
-    without: str | None = None,
-    expect: int = 0,
-    **params: int,
-) -> Path:
-    """Run the adapter on folders below a root, and return that of the output."""
-    import torch
+@pytest.fixture(scope="module")
+def run(run_program: Callable[..., Any]) -> Run:
+    """Runs the adapter on folders below a root, and returns that of the output."""
 
-    for name in ("input", "output", "weights"):
-        (root / name).mkdir(parents=True)
-    torch.save(state, root / "weights" / "best_model.pt")
-    (root / "weights" / "args.json").write_text(json.dumps(CONFIG))
-    (root / "weights" / "vocab.json").write_text(json.dumps(_vocabulary()))
-    if without is not None:
-        (root / "weights" / without).unlink()
-    request = Request(
-        output="embedding",
-        seed=seed,
-        params={"variant": "human", **params},
-        values="counts",
-        features="gene symbols",
-        taxa=taxa or [9606],
-        n_cells=cells.n_obs,
-        n_genes=cells.n_vars,
-        threads=1,
-        gpu=False,
-    )
-    write_input(root / "input", cells, request)
-    environment = os.environ | {"CELLGAUGE_ROOT": str(root), "PYTHONPATH": str(IMAGES)}
-    ended = subprocess.run(
-        [sys.executable, str(IMAGES / "scgpt" / "model.py")],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert ended.returncode == expect, ended.stderr[-3000:]
-    return root / "output"
+    def run(
+        root: Path,
+        state: dict[str, Any],
+        cells: ad.AnnData,
+        *,
+        seed: int = 0,
+        taxa: list[int] | None = None,
+        without: str | None = None,
+        expect: int = 0,
+        **params: int,
+    ) -> Path:
+        import torch
+
+        (root / "weights").mkdir(parents=True)
+        torch.save(state, root / "weights" / "best_model.pt")
+        (root / "weights" / "args.json").write_text(json.dumps(CONFIG))
+        (root / "weights" / "vocab.json").write_text(json.dumps(_vocabulary()))
+        if without is not None:
+            (root / "weights" / without).unlink()
+        ran = run_program("scgpt", root, cells, params={"variant": "human", **params}, seed=seed, taxa=taxa or [9606])
+        assert ran.exit_code == expect, ran.log[-3000:]
+        return ran.output
+
+    return run

@@ -1,9 +1,8 @@
 """The program of the container with scVI models of the Census, run without a container on random weights."""
 
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -11,14 +10,14 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from cellgauge.models.contract import MEANINGS, Request, Response, read_embedding, read_response, write_input
+from cellgauge.models.contract import Response
 
 torch = pytest.importorskip("torch", reason="needs scvi-tools: make test-models")
 scvi = pytest.importorskip("scvi", reason="needs scvi-tools: make test-models")
 
 pytestmark = pytest.mark.slow  # each call imports torch anew
 
-IMAGES = Path(__file__).parents[2] / "generator" / "images"
+Call = Callable[..., Any]
 GENES = [f"ENSG{number:011d}" for number in range(30)]
 
 
@@ -56,35 +55,14 @@ def cells() -> ad.AnnData:
     )
 
 
-def call(
-    root: Path, weights: Path, adata: ad.AnnData, **changes: object
-) -> tuple[str | None, pd.DataFrame | None, Response]:
-    """Run the program, and return the status that it ends with (None is success), its output and what it says."""
-    given, written = root / "input", root / "output"
-    given.mkdir(parents=True)
-    written.mkdir()
-    (root / "weights").symlink_to(weights)
-    facts = {"output": "embedding", "seed": 1, "params": {"variant": "homo_sapiens"}, "values": "counts"}
-    facts |= {"features": "Ensembl genes", "taxa": [9606], "threads": 1, "gpu": False}
-    request = Request.model_validate({**facts, "n_cells": adata.n_obs, "n_genes": adata.n_vars, **changes})
-    write_input(given, adata, request)
-    ended = subprocess.run(
-        [sys.executable, IMAGES / "scvi-census" / "model.py"],
-        env=os.environ | {"CELLGAUGE_ROOT": str(root), "PYTHONPATH": str(IMAGES), "HOME": str(root)},
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    said = read_response(written)
-    assert said is not None, ended.stderr
-    status = None if ended.returncode == 0 else MEANINGS.get(ended.returncode, ended.stderr)
-    return status, None if status else read_embedding(written, adata.n_obs), said
+@pytest.fixture(scope="module")
+def call(caller_of: Callable[..., Call]) -> Call:
+    return caller_of("scvi-census", params={"variant": "homo_sapiens"}, features="Ensembl genes", seed=1)
 
 
 @pytest.fixture(scope="module")
 def first(
-    weights: Path, cells: ad.AnnData, tmp_path_factory: pytest.TempPathFactory
+    call: Call, weights: Path, cells: ad.AnnData, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str | None, pd.DataFrame, Response]:
     return call(tmp_path_factory.mktemp("first"), weights, cells)
 
@@ -120,13 +98,15 @@ def test_is_the_mean_that_the_saved_encoder_gives(first, weights: Path, cells: a
     np.testing.assert_allclose(first[1].to_numpy(), expected, atol=1e-4)
 
 
-def test_the_same_seed_gives_the_same_numbers(first, weights: Path, cells: ad.AnnData, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_numbers(
+    call: Call, first, weights: Path, cells: ad.AnnData, tmp_path: Path
+) -> None:
     _, again, _ = call(tmp_path, weights, cells)
     pd.testing.assert_frame_equal(first[1], again, check_exact=True)
 
 
 def test_cells_in_another_order_and_of_other_batches_get_the_same_embedding(
-    first, weights: Path, cells: ad.AnnData, tmp_path: Path
+    call: Call, first, weights: Path, cells: ad.AnnData, tmp_path: Path
 ) -> None:
     shuffled = cells[[4, 0, 6, 2, 5, 1, 3]].copy()
     shuffled.obs["batch"] = list("abababa")
@@ -136,7 +116,7 @@ def test_cells_in_another_order_and_of_other_batches_get_the_same_embedding(
     np.testing.assert_allclose(other.loc[first[1].index], first[1], atol=1e-5)
 
 
-def test_says_that_the_weights_are_missing(cells: ad.AnnData, tmp_path: Path) -> None:
+def test_says_that_the_weights_are_missing(call: Call, cells: ad.AnnData, tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     status, _, said = call(tmp_path / "run", tmp_path / "none", cells)
     assert status == "weights_unavailable"
@@ -151,13 +131,15 @@ def test_says_that_the_weights_are_missing(cells: ad.AnnData, tmp_path: Path) ->
     ],
 )
 def test_declines_what_it_was_not_made_for(
-    weights: Path, cells: ad.AnnData, tmp_path: Path, changes: dict[str, object], status: str, reason: str
+    call: Call, weights: Path, cells: ad.AnnData, tmp_path: Path, changes: dict[str, object], status: str, reason: str
 ) -> None:
     found, _, said = call(tmp_path, weights, cells, **changes)
     assert (found, said.reason) == (status, reason)
 
 
-def test_declines_cells_without_any_gene_that_it_knows(weights: Path, cells: ad.AnnData, tmp_path: Path) -> None:
+def test_declines_cells_without_any_gene_that_it_knows(
+    call: Call, weights: Path, cells: ad.AnnData, tmp_path: Path
+) -> None:
     status, _, said = call(tmp_path, weights, cells[:, ["ENSG77777777777"]].copy())
     assert (status, said.reason) == ("invalid_input", "the cells have none of the genes that the model knows")
     assert said.genes.found == 0

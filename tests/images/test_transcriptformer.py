@@ -1,11 +1,12 @@
 """The TranscriptFormer container's program, run without a container on random weights of the same architecture."""
 
 import json
-import os
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import anndata as ad
 import h5py
@@ -14,14 +15,14 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from cellgauge.models.contract import MEANINGS, Request, Response, read_embedding, read_response, write_input
+from cellgauge.models.contract import Response
 
 torch = pytest.importorskip("torch", reason="needs transcriptformer: make test-models")
 pytest.importorskip("transcriptformer", reason="needs transcriptformer: make test-models")
 
 pytestmark = pytest.mark.slow  # each call imports torch anew
 
-IMAGES = Path(__file__).parents[2] / "generator" / "images"
+Call = Callable[..., Any]
 VARIANT = "tf_sapiens"
 HUMAN = [f"ENSG{number:011d}" for number in range(30)]
 GORILLA = [f"ENSGGOG{number:011d}" for number in range(12)]
@@ -141,36 +142,14 @@ def cells() -> ad.AnnData:
     return cells_of(names, assay=["10x 3' v3", "Smart-seq2", "never seen", *["10x 3' v3"] * 4])
 
 
-def call(
-    root: Path, weights: Path, adata: ad.AnnData, **changes: object
-) -> tuple[str | None, pd.DataFrame | None, Response]:
-    """Run the program, and return the status that it ends with (None is success), its output and what it says."""
-    given, written = root / "input", root / "output"
-    given.mkdir(parents=True)
-    written.mkdir()
-    (root / "weights").symlink_to(weights)
-    facts = {"output": "embedding", "seed": 1, "params": {"variant": VARIANT, "batch_size": 4}, "values": "counts"}
-    facts |= {"features": "Ensembl genes", "taxa": [9606], "threads": 1, "gpu": False}
-    request = Request.model_validate({**facts, "n_cells": adata.n_obs, "n_genes": adata.n_vars, **changes})
-    write_input(given, adata, request)
-    places = {"CELLGAUGE_ROOT": str(root), "HOME": str(root), "TMPDIR": str(root)}
-    ended = subprocess.run(
-        [sys.executable, IMAGES / "transcriptformer" / "model.py"],
-        env=os.environ | places | {"PYTHONPATH": str(IMAGES)},
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    said = read_response(written)
-    assert said is not None, ended.stderr
-    status = None if ended.returncode == 0 else MEANINGS.get(ended.returncode, ended.stderr)
-    return status, None if status else read_embedding(written, adata.n_obs), said
+@pytest.fixture(scope="module")
+def call(caller_of: Callable[..., Call]) -> Call:
+    return caller_of("transcriptformer", params={"variant": VARIANT, "batch_size": 4}, features="Ensembl genes", seed=1)
 
 
 @pytest.fixture(scope="module")
 def first(
-    weights: Path, cells: ad.AnnData, tmp_path_factory: pytest.TempPathFactory
+    call: Call, weights: Path, cells: ad.AnnData, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str | None, pd.DataFrame, Response]:
     return call(tmp_path_factory.mktemp("first"), weights, cells)
 
@@ -209,7 +188,7 @@ def test_gives_what_the_packages_own_command_gives(first, checkpoints: Path, cel
 
 
 def test_takes_the_gene_vectors_of_a_species_that_it_was_not_trained_on(
-    weights: Path, checkpoints: Path, tmp_path: Path
+    call: Call, weights: Path, checkpoints: Path, tmp_path: Path
 ) -> None:
     """Here without a column that names assays, which the command wants as "unknown"."""
     cells = cells_of([*GORILLA[:9], "ENSGGOG77777777777"])
@@ -222,12 +201,16 @@ def test_takes_the_gene_vectors_of_a_species_that_it_was_not_trained_on(
     np.testing.assert_allclose(embedding.to_numpy(), expected, atol=1e-6)
 
 
-def test_the_same_seed_gives_the_same_numbers(first, weights: Path, cells: ad.AnnData, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_numbers(
+    call: Call, first, weights: Path, cells: ad.AnnData, tmp_path: Path
+) -> None:
     _, again, _ = call(tmp_path, weights, cells)
     pd.testing.assert_frame_equal(first[1], again, check_exact=True)
 
 
-def test_cells_in_another_order_get_the_same_embedding(first, weights: Path, cells: ad.AnnData, tmp_path: Path) -> None:
+def test_cells_in_another_order_get_the_same_embedding(
+    call: Call, first, weights: Path, cells: ad.AnnData, tmp_path: Path
+) -> None:
     shuffled = cells[[4, 0, 6, 2, 5, 1, 3]].copy()
     params = {"variant": VARIANT, "batch_size": 2}
     _, other, _ = call(tmp_path, weights, shuffled, params=params)
@@ -237,7 +220,7 @@ def test_cells_in_another_order_get_the_same_embedding(first, weights: Path, cel
 
 @pytest.mark.parametrize(("missing", "taxon"), [("tf_sapiens", 9606), ("all_embeddings", 9593)])
 def test_says_which_file_of_weights_is_missing(
-    weights: Path, cells: ad.AnnData, tmp_path: Path, missing: str, taxon: int
+    call: Call, weights: Path, cells: ad.AnnData, tmp_path: Path, missing: str, taxon: int
 ) -> None:
     kept = tmp_path / "kept"
     kept.mkdir()
@@ -259,7 +242,7 @@ def test_says_which_file_of_weights_is_missing(
     ],
 )
 def test_declines_what_it_was_not_made_for(
-    weights: Path, cells: ad.AnnData, tmp_path: Path, changes: dict[str, object], status: str, reason: str
+    call: Call, weights: Path, cells: ad.AnnData, tmp_path: Path, changes: dict[str, object], status: str, reason: str
 ) -> None:
     found, _, said = call(tmp_path, weights, cells, **changes)
     assert found == status

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import os
 import pickle
-import subprocess
-import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -21,9 +20,9 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from cellgauge.models.contract import Request, read_embedding, read_response, write_input
+from cellgauge.models.contract import read_embedding, read_response
 
-IMAGES = Path(__file__).resolve().parents[2] / "generator" / "images"
+Run = Callable[..., Any]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
@@ -92,9 +91,9 @@ def cells() -> ad.AnnData:
 
 
 def test_each_cell_gets_a_vector_also_one_that_the_authors_would_filter_out(
-    tmp_path: Path, trained: Path, cells: ad.AnnData
+    run: Run, tmp_path: Path, trained: Path, cells: ad.AnnData
 ) -> None:
-    output = _run(tmp_path, trained, cells)
+    output = run(tmp_path, trained, cells)
     found = read_embedding(output, 7)
     assert found.shape == (7, 12)
     assert list(found.index) == list(cells.obs_names)
@@ -108,14 +107,14 @@ def test_each_cell_gets_a_vector_also_one_that_the_authors_would_filter_out(
     assert response.versions.keys() >= {"python", "torch", "numpy", "pandas", "anndata"}
 
 
-def test_it_is_what_the_network_gives_for_the_sentence_of_a_cell(tmp_path: Path, trained: Path) -> None:
+def test_it_is_what_the_network_gives_for_the_sentence_of_a_cell(run: Run, tmp_path: Path, trained: Path) -> None:
     """With one gene there is nothing to draw: the whole sentence is known."""
     import torch
     from uce.model import TransformerModel
 
     cells = ad.AnnData(sparse.csr_matrix(np.array([[0, 3], [2, 0]], dtype=np.float32)))
     cells.obs_names, cells.var_names = ["a", "b"], ["GENE7", "GENE16"]
-    found = read_embedding(_run(tmp_path, trained, cells), 2)
+    found = read_embedding(run(tmp_path, trained, cells), 2)
     network = TransformerModel(token_dim=6, d_model=20, nhead=20, d_hid=24, nlayers=2, output_dim=12)
     state = torch.load(trained / WEIGHTS, weights_only=True)
     network.pe_embedding = torch.nn.Embedding(*state["pe_embedding.weight"].shape)
@@ -131,9 +130,9 @@ def test_it_is_what_the_network_gives_for_the_sentence_of_a_cell(tmp_path: Path,
         np.testing.assert_allclose(found.loc[cell], expected, atol=1e-5)
 
 
-def test_a_seed_decides_what_is_drawn(tmp_path: Path, trained: Path, cells: ad.AnnData) -> None:
+def test_a_seed_decides_what_is_drawn(run: Run, tmp_path: Path, trained: Path, cells: ad.AnnData) -> None:
     first, again, other = (
-        read_embedding(_run(tmp_path / name, trained, cells, seed=seed), 7).to_numpy()
+        read_embedding(run(tmp_path / name, trained, cells, seed=seed), 7).to_numpy()
         for name, seed in (("a", 1), ("b", 1), ("c", 2))
     )
     np.testing.assert_array_equal(first, again)
@@ -141,20 +140,22 @@ def test_a_seed_decides_what_is_drawn(tmp_path: Path, trained: Path, cells: ad.A
 
 
 def test_neither_the_order_of_cells_nor_of_genes_nor_the_size_of_batches_matters(
-    tmp_path: Path, trained: Path, cells: ad.AnnData
+    run: Run, tmp_path: Path, trained: Path, cells: ad.AnnData
 ) -> None:
     rng = np.random.default_rng(5)
     mixed = cells[rng.permutation(7)][:, rng.permutation(25)].copy()
-    first = read_embedding(_run(tmp_path / "a", trained, cells), 7)
-    second = read_embedding(_run(tmp_path / "b", trained, mixed, batch_size=1), 7)
+    first = read_embedding(run(tmp_path / "a", trained, cells), 7)
+    second = read_embedding(run(tmp_path / "b", trained, mixed, batch_size=1), 7)
     assert list(second.index) == list(mixed.obs_names)
     np.testing.assert_allclose(second.loc[first.index], first, atol=1e-5)
 
 
-def test_genes_are_those_of_the_species_of_the_cells(tmp_path: Path, trained: Path, cells: ad.AnnData) -> None:
+def test_genes_are_those_of_the_species_of_the_cells(
+    run: Run, tmp_path: Path, trained: Path, cells: ad.AnnData
+) -> None:
     cells.var_names = [name.capitalize() for name in cells.var_names]
-    as_mouse = _run(tmp_path / "mouse", trained, cells, taxa=[10090])
-    as_human = _run(tmp_path / "human", trained, cells, taxa=[9606])
+    as_mouse = run(tmp_path / "mouse", trained, cells, taxa=[10090])
+    as_human = run(tmp_path / "human", trained, cells, taxa=[9606])
     response = read_response(as_mouse)
     assert response is not None
     assert response.genes is not None
@@ -164,69 +165,55 @@ def test_genes_are_those_of_the_species_of_the_cells(tmp_path: Path, trained: Pa
 
 @pytest.mark.parametrize("name", [WEIGHTS, "species_chrom.csv"])
 def test_missing_weights_are_told_apart_from_a_failure(
-    tmp_path: Path, trained: Path, cells: ad.AnnData, name: str
+    run: Run, tmp_path: Path, trained: Path, cells: ad.AnnData, name: str
 ) -> None:
-    response = read_response(_run(tmp_path, trained, cells, without=name, expect=66))
+    response = read_response(run(tmp_path, trained, cells, without=name, expect=66))
     assert response is not None
     assert response.reason == f"{name} is not among the weights"
 
 
 @pytest.mark.parametrize("taxa", [[9031], [9606, 10090]])
 def test_a_species_without_vectors_is_not_for_it(
-    tmp_path: Path, trained: Path, cells: ad.AnnData, taxa: list[int]
+    run: Run, tmp_path: Path, trained: Path, cells: ad.AnnData, taxa: list[int]
 ) -> None:
-    response = read_response(_run(tmp_path, trained, cells, taxa=taxa, expect=64))
+    response = read_response(run(tmp_path, trained, cells, taxa=taxa, expect=64))
     assert response is not None
     assert response.reason is not None
     assert response.reason.endswith(f"not of taxon {', '.join(map(str, taxa))}")
 
 
-def test_a_cell_without_known_genes_is_named_as_the_problem(tmp_path: Path, trained: Path, cells: ad.AnnData) -> None:
+def test_a_cell_without_known_genes_is_named_as_the_problem(
+    run: Run, tmp_path: Path, trained: Path, cells: ad.AnnData
+) -> None:
     counts = cells.X.toarray()
     counts[4, :20] = 0
     cells.X = sparse.csr_matrix(counts)
-    response = read_response(_run(tmp_path, trained, cells, expect=65))
+    response = read_response(run(tmp_path, trained, cells, expect=65))
     assert response is not None
     assert response.reason == "1 of 7 cells express none of the genes that the model knows"
 
 
-def _run(
-    root: Path,
-    trained: Path,
-    cells: ad.AnnData,
-    *,
-    seed: int = 0,
-    taxa: list[int] | None = None,
-    without: str | None = None,
-    expect: int = 0,
-    **params: int,
-) -> Path:
-    """Run the adapter on folders below a root, and return that of the output."""
-    for name in ("input", "output", "weights"):
-        (root / name).mkdir(parents=True)
-    for path in trained.iterdir():
-        if path.name != without:
-            (root / "weights" / path.name).symlink_to(path)
-    request = Request(
-        output="embedding",
-        seed=seed,
-        params={"variant": "4l", **params},
-        values="counts",
-        features="gene symbols",
-        taxa=taxa or [9606],
-        n_cells=cells.n_obs,
-        n_genes=cells.n_vars,
-        threads=1,
-        gpu=False,
-    )
-    write_input(root / "input", cells, request)
-    ended = subprocess.run(
-        [sys.executable, str(IMAGES / "uce" / "model.py")],
-        env=os.environ | {"CELLGAUGE_ROOT": str(root), "PYTHONPATH": str(IMAGES)},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert ended.returncode == expect, ended.stderr[-3000:]
-    return root / "output"
+@pytest.fixture(scope="module")
+def run(run_program: Callable[..., Any]) -> Run:
+    """Runs the adapter on folders below a root, and returns that of the output."""
+
+    def run(
+        root: Path,
+        trained: Path,
+        cells: ad.AnnData,
+        *,
+        seed: int = 0,
+        taxa: list[int] | None = None,
+        without: str | None = None,
+        expect: int = 0,
+        **params: int,
+    ) -> Path:
+        (root / "weights").mkdir(parents=True)
+        for path in trained.iterdir():
+            if path.name != without:
+                (root / "weights" / path.name).symlink_to(path)
+        ran = run_program("uce", root, cells, params={"variant": "4l", **params}, seed=seed, taxa=taxa or [9606])
+        assert ran.exit_code == expect, ran.log[-3000:]
+        return ran.output
+
+    return run

@@ -6,7 +6,7 @@ import pytest
 
 from cellgauge.cards import UserError
 from cellgauge.results.store import read_plan, read_release
-from cellgauge.runner.plan import Filters, decide, evaluation_key, make_plan, protocol_digest, save_plan
+from cellgauge.runner.plan import Filters, decide, evaluation_key, make_plan, model_code, protocol_digest, save_plan
 
 
 def verdict(tiny, task: str, model: str) -> tuple[str, str] | None:
@@ -108,9 +108,9 @@ def test_prose_changes_no_key_and_compute_fields_do(tiny) -> None:
 
     def key() -> str:
         cards = tiny.cards()
-        return evaluation_key(
-            tiny.project, cards, cards.tasks["clustering"], cards.datasets["tiny"], cards.models["mine"]
-        )
+        model = cards.models["mine"]
+        code = model_code(tiny.project, model)
+        return evaluation_key(tiny.project, cards, cards.tasks["clustering"], cards.datasets["tiny"], model, code)
 
     seen = [key()]
     edit(tiny, "models/mine.md", "Made for a test.", "Reworded.")
@@ -195,7 +195,10 @@ def test_a_model_trained_elsewhere_is_run_again_when_a_joined_dataset_changes(ti
         cards = tiny.cards()
         task, dataset = cards.tasks["clustering"], cards.datasets["tiny"]
         models = [cards.models["elsewhere"], cards.models["here"]]
-        return [evaluation_key(tiny.project, cards, task, dataset, model) for model in models]
+        return [
+            evaluation_key(tiny.project, cards, task, dataset, model, model_code(tiny.project, model))
+            for model in models
+        ]
 
     before = keys()
     edit(tiny, "datasets/part.md", "version: 1", "version: 2")

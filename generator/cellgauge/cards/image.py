@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from cellgauge.cards.function import file_digest
+from cellgauge.cards.model import ContainerModel, ModelCard
 from cellgauge.cards.problems import UserError
 
 _COPY = re.compile(r"^COPY\s+(?!--)(.+)$", re.MULTILINE)
@@ -58,6 +59,14 @@ def image_digest(generator: Path, folder: str) -> str:
     for name, path in image_files(generator, folder).items():
         digest.update(f"{name}\0{file_digest(path)}\n".encode())
     return f"sha256:{digest.hexdigest()}"
+
+
+def image_of(card: ModelCard, generator: Path) -> tuple[str, str]:
+    """Return the name of a container model's image, and the command that brings it onto this machine."""
+    assert isinstance(card.obtain, ContainerModel)  # noqa: S101 (callers ask for containers)
+    if card.obtain.folder is None:
+        return str(card.obtain.image), f"docker pull {card.obtain.image}"
+    return image_name(generator, card.obtain.folder), f"cellgauge model build {card.id}"
 
 
 def image_name(generator: Path, folder: str) -> str:

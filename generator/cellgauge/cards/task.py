@@ -42,6 +42,10 @@ class Guard(Part):
         """``metric`` or ``metric@view``."""
         return ScoreRef(metric=self.metric, view=self.view).key
 
+    def is_kept(self, low: float) -> bool:
+        """Whether a difference to the baseline whose interval begins at ``low`` is shown not to be worse."""
+        return low > -self.margin
+
 
 class Family(Part):
     """Scores that answer one half of a task's question; all families are shown side by side."""

@@ -170,7 +170,7 @@ def _lines(cards: Cards, trial: Trial) -> list[str]:
         shown = _difference(trial.difference)
         lines.append(f"  {names[task.primary.key]}, difference to {baseline} (positive: yours is better): {shown}")
     if task.guard is not None and trial.guarded is not None:
-        kept = "does" if trial.guarded.low > -task.guard.margin else "does not: a gain is in doubt"
+        kept = "does" if task.guard.is_kept(trial.guarded.low) else "does not: a gain is in doubt"
         lines.append(
             f"  {names[task.guard.key]}, difference to {baseline}: {_difference(trial.guarded)}; "
             f"its interval has to lie above −{task.guard.margin:g} for a gain to count, and {kept}"

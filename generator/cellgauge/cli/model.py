@@ -137,11 +137,10 @@ class _States:
         return self._missing_image(card)
 
     def _missing_image(self, card: ModelCard) -> str | None:
-        from cellgauge.cards.image import image_name
+        from cellgauge.cards.image import image_of
         from cellgauge.models.docker_backend import DockerBackend
         from cellgauge.models.sandbox import BackendMissing, ImageMissing
 
-        assert card.obtain.kind == "container"  # noqa: S101 (the caller asks for one)
         if self._backend is None and self._without_daemon is None:
             try:
                 self._backend = DockerBackend()
@@ -149,10 +148,9 @@ class _States:
                 self._without_daemon = str(error)
         if self._without_daemon is not None:
             return self._without_daemon
-        folder = card.obtain.folder
+        name, how = image_of(card, self.project.generator)
         try:
-            self._backend.find(image_name(self.project.generator, folder) if folder else card.obtain.image)
+            self._backend.find(name)
         except ImageMissing:
-            how = f"cellgauge model build {card.id}" if folder else f"docker pull {card.obtain.image}"
             return f"image not here: {how}"
         return None

@@ -109,7 +109,7 @@ def read_response(folder: Path) -> Response | None:
     ------
     InvalidOutputError
     """
-    if not _exists(folder / RESPONSE):
+    if not os.path.lexists(folder / RESPONSE):
         return None
     said = _read_json(folder, RESPONSE, _MOST_RESPONSE)
     try:
@@ -312,10 +312,6 @@ def _shown(found: object) -> str:
     """Return the beginning of what a container chose, without anything that a terminal would obey."""
     text = ascii(str(found))[1:-1]
     return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"
-
-
-def _exists(path: Path) -> bool:
-    return os.path.lexists(path)
 
 
 def _open(folder: Path, name: str, most_bytes: int) -> Any:

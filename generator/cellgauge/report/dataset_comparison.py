@@ -173,7 +173,7 @@ def _compare_one(view: ReleaseView, task: TaskCard, result: Result, reference: R
     if task.guard is not None:
         metric = view.cards.metrics[task.guard.metric]
         guarded = _difference(view, result, reference, task.guard.key, 1 if metric.direction == "higher" else -1)
-        kept = guarded is not None and guarded.low > -task.guard.margin
+        kept = guarded is not None and task.guard.is_kept(guarded.low)
         return replace(row, difference=difference, guarded=guarded, is_kept=kept)
     return replace(row, difference=difference)
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellgauge.cards.function import load_function
-from cellgauge.cards.image import image_name
+from cellgauge.cards.image import image_of
 from cellgauge.cards.model import ContainerModel, FunctionModel, ModelCard, PrecomputedModel
 from cellgauge.cards.project import Project
 from cellgauge.data.dataset import Dataset
@@ -73,12 +73,10 @@ def caller(model: ModelCard, dataset: Dataset, project: Project, cache: Path) ->
 
     weights = weights_folder(model, card_path.parent, FileStore(cache))
     with DockerBackend() as backend:
-        folder = model.obtain.folder
-        name = image_name(project.generator, folder) if folder else str(model.obtain.image)
+        name, how = image_of(model, project.generator)
         try:
             image = backend.find(name)
         except ImageMissing as error:
-            how = f"cellgauge model build {model.id}" if folder else f"docker pull {name}"
             raise ImageMissing(f"{error}: {how}") from None
 
         def call(part: ad.AnnData, seed: int) -> Called:

@@ -64,6 +64,7 @@ def make_plan(project: Project, cards: Cards, release: str, filters: Filters) ->
             for pair in read_plan(folder).pairs
             if pair.task in cards.tasks and pair.dataset in cards.datasets and pair.model in cards.models
         }
+    codes = {one: model_code(project, cards.models[one]) for one in {model for _, _, model in chosen}}
     pairs = []
     for task_id, dataset_id, model_id in sorted(chosen):
         task, dataset, model = cards.tasks[task_id], cards.datasets[dataset_id], cards.models[model_id]
@@ -73,7 +74,7 @@ def make_plan(project: Project, cards: Cards, release: str, filters: Filters) ->
                 task=task_id,
                 dataset=dataset_id,
                 model=model_id,
-                key=evaluation_key(project, cards, task, dataset, model),
+                key=evaluation_key(project, cards, task, dataset, model, codes[model_id]),
                 status=verdict[0] if verdict else "to_run",
                 reason=verdict[1] if verdict else None,
             )
@@ -126,8 +127,16 @@ def protocol_digest(cards: Cards) -> str:
     )
 
 
-def evaluation_key(project: Project, cards: Cards, task: TaskCard, dataset: DatasetCard, model: ModelCard) -> str:
-    """Return the digest of all that a result follows from: what has this key is done."""
+def evaluation_key(
+    project: Project, cards: Cards, task: TaskCard, dataset: DatasetCard, model: ModelCard, code: list[str]
+) -> str:
+    """Return the digest of all that a result follows from: what has this key is done.
+
+    Parameters
+    ----------
+    code
+        What ``model_code`` gives for the model.
+    """
     parts = dataset.joins if model.is_fitted_elsewhere else []
     return digest(
         {
@@ -138,7 +147,7 @@ def evaluation_key(project: Project, cards: Cards, task: TaskCard, dataset: Data
             # A model that was trained elsewhere is shown the datasets that this one joins.
             "parts": [cards.datasets[one].compute_fields() for one in parts],
             "code": [code_digest(task.implementation, project.source / task.path)] if task.implementation else [],
-            "model_code": model_code(project, model),
+            "model_code": code,
         }
     )
 

@@ -12,12 +12,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from adapter import BadInput, NeedsGpu, NotApplicable, WeightsUnavailable, progress, run, weights
+from adapter import WeightsUnavailable, need_form, need_human, need_known_genes, progress, run, use_torch, weights
 from modelgenerator.huggingface_models.cellfoundation import modeling_cellfoundation
 from modelgenerator.huggingface_models.cellfoundation.configuration_cellfoundation import CellFoundationConfig
 from scipy import sparse
 
-HUMAN = 9606
 VARIANTS = {
     "aido_cell_3m": "AIDO.Cell-3M",
     "aido_cell_10m": "AIDO.Cell-10M",
@@ -30,17 +29,13 @@ LOWEST_DEPTH, HIGHEST_VALUE = 5.0, 20.0
 def embed(adata, request):
     """Return cells × width of the network."""
     params = request["params"]
-    if request["taxa"] != [HUMAN]:
-        raise NotApplicable(f"knows human genes alone, not those of taxon {', '.join(map(str, request['taxa']))}")
-    if (request["values"], request["features"]) != ("counts", "gene symbols"):
-        raise BadInput(f"takes counts of genes by symbol, not {request['values']} of {request['features']}")
-    if request["gpu"] and not torch.cuda.is_available():
-        raise NeedsGpu("its card asks for a GPU, and torch finds none")
-    torch.set_num_threads(request["threads"])
+    need_human(request)
+    need_form(request, "counts", "gene symbols", "counts of genes by symbol")
+    device = use_torch(request)
     counts, is_there = _aligned(adata)
     network = _network(VARIANTS[params["variant"]])
     # As the authors do: half the size on a GPU, full precision on a CPU.
-    network = network.to("cuda", torch.bfloat16) if request["gpu"] else network
+    network = network.to(device, torch.bfloat16) if request["gpu"] else network
     return _means(network, counts, is_there, int(params.get("batch_size", BATCH_SIZE)))
 
 
@@ -69,8 +64,7 @@ def _aligned(adata):
     columns = pd.Series(np.flatnonzero(first), index=names[first]).reindex(known)
     is_there = columns.notna().to_numpy()
     counts = sparse.csr_matrix(adata.X)[:, columns[is_there].to_numpy(dtype=np.intp)]
-    if empty := int((counts.sum(axis=1) == 0).sum()):
-        raise BadInput(f"{empty:,} of {adata.n_obs:,} cells express none of the genes that the model knows")
+    need_known_genes(int((counts.sum(axis=1) == 0).sum()), adata.n_obs)
     place = sparse.csr_matrix(
         (np.ones(is_there.sum()), (np.arange(is_there.sum()), np.flatnonzero(is_there))),
         shape=(is_there.sum(), len(known)),

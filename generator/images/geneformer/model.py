@@ -10,26 +10,20 @@ import pickle
 
 import numpy as np
 import torch
-from adapter import BadInput, NeedsGpu, NotApplicable, WeightsUnavailable, progress, run, weights
+from adapter import WeightsUnavailable, need_form, need_human, need_known_genes, progress, run, use_torch, weights
 from scipy import sparse
 from transformers import BertModel
 
-HUMAN = 9606
 BATCH_SIZE = 16
 
 
 def embed(adata, request):
     """Return cells × width of the network."""
     params = request["params"]
-    if request["taxa"] != [HUMAN]:
-        raise NotApplicable(f"knows human genes alone, not those of taxon {', '.join(map(str, request['taxa']))}")
-    if (request["values"], request["features"]) != ("counts", "Ensembl genes"):
-        raise BadInput(f"takes counts of Ensembl genes, not {request['values']} of {request['features']}")
-    if request["gpu"] and not torch.cuda.is_available():
-        raise NeedsGpu("its card asks for a GPU, and torch finds none")
+    need_human(request)
+    need_form(request, "counts", "Ensembl genes", "counts of Ensembl genes")
+    device = use_torch(request)
     torch.manual_seed(request["seed"])
-    torch.set_num_threads(request["threads"])
-    device = "cuda" if request["gpu"] else "cpu"
     network = _network(params["variant"]).to(device)
     cells = _ranked(adata, network.config.max_position_embeddings)
     return _means(network, cells, int(params.get("batch_size", BATCH_SIZE)), device)
@@ -99,9 +93,7 @@ def _ranked(adata, most):
         order = np.argsort(-scaled.data[start:end], kind="stable")
         cell = of_gene[scaled.indices[start:end][order]][: most - 2 * is_framed]
         cells.append(np.concatenate([[tokens["<cls>"]], cell, [tokens["<eos>"]]]) if is_framed else cell)
-    empty = sum(len(cell) <= 2 * is_framed for cell in cells)
-    if empty:
-        raise BadInput(f"{empty:,} of {len(cells):,} cells express none of the genes that the model knows")
+    need_known_genes(sum(len(cell) <= 2 * is_framed for cell in cells), len(cells))
     return cells
 
 

@@ -17,10 +17,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from adapter import BadInput, NeedsGpu, NotApplicable, WeightsUnavailable, progress, run, weights
+from adapter import BadInput, WeightsUnavailable, need_form, need_human, progress, run, use_torch, weights
 from scipy import sparse
 
-HUMAN = 9606
 VOCABULARY = "pretrained/scgpt/vocab.json"
 FOLDERS = {
     "scgenept_ncbi_gpt": "scgenept_ncbi",
@@ -57,15 +56,9 @@ def _upstream():
 def predict(adata, request):
     """Return mean profiles, perturbations × genes; what has a gene that the cells lack has no row."""
     params = request["params"]
-    if request["taxa"] != [HUMAN]:
-        raise NotApplicable(f"knows human genes alone, not those of taxon {', '.join(map(str, request['taxa']))}")
-    if (request["values"], request["features"]) != ("log-normalised", "gene symbols"):
-        raise BadInput(
-            f"takes log-normalised expression by gene symbol, not {request['values']} of {request['features']}"
-        )
-    if request["gpu"] and not torch.cuda.is_available():
-        raise NeedsGpu("its card asks for a GPU, and torch finds none")
-    torch.set_num_threads(request["threads"])
+    need_human(request)
+    need_form(request, "log-normalised", "gene symbols", "log-normalised expression by gene symbol")
+    device = torch.device(use_torch(request))
     # By id, so that the order of cells is nothing that a draw hangs on.
     control = adata[np.sort(adata.obs_names[adata.obs["perturbation"] == adata.uns["control"]])].copy()
     control.X = sparse.csr_matrix(control.X)
@@ -76,7 +69,6 @@ def predict(adata, request):
         progress(f"{len(asked) - len(possible):,} of {len(asked):,} perturbations have genes that the cells lack")
     if not possible:
         raise BadInput(f"none of the {len(asked):,} perturbations has its genes among those of the cells")
-    device = torch.device("cuda" if request["gpu"] else "cpu")
     network, tokens = _network(control, params["variant"], params["dataset_name"], request["seed"], device)
     pool_size = int(params["pool_size"]) if "pool_size" in params else None
     profiles = {}

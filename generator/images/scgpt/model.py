@@ -10,7 +10,7 @@ import json
 
 import numpy as np
 import torch
-from adapter import BadInput, NeedsGpu, NotApplicable, WeightsUnavailable, progress, run, weights
+from adapter import WeightsUnavailable, need_form, need_human, need_known_genes, progress, run, use_torch, weights
 from scgpt.data_collator import DataCollator
 from scgpt.model import TransformerModel
 from scgpt.tokenizer import GeneVocab
@@ -18,7 +18,6 @@ from scgpt.utils import load_pretrained
 from scipy import sparse
 from torch.nn.utils.rnn import pad_sequence
 
-HUMAN = 9606
 SPECIAL = ("<pad>", "<cls>", "<eoc>")
 BATCH_SIZE, MAX_LENGTH = 64, 1200
 
@@ -26,14 +25,9 @@ BATCH_SIZE, MAX_LENGTH = 64, 1200
 def embed(adata, request):
     """Return cells × width of the network; each row has length one."""
     params = request["params"]
-    if request["taxa"] != [HUMAN]:
-        raise NotApplicable(f"knows human genes alone, not those of taxon {', '.join(map(str, request['taxa']))}")
-    if (request["values"], request["features"]) != ("counts", "gene symbols"):
-        raise BadInput(f"takes counts of genes by symbol, not {request['values']} of {request['features']}")
-    if request["gpu"] and not torch.cuda.is_available():
-        raise NeedsGpu("its card asks for a GPU, and torch finds none")
-    torch.set_num_threads(request["threads"])
-    device = torch.device("cuda" if request["gpu"] else "cpu")
+    need_human(request)
+    need_form(request, "counts", "gene symbols", "counts of genes by symbol")
+    device = torch.device(use_torch(request))
     vocabulary = _vocabulary()
     config = json.loads(weights("args.json").read_text(encoding="utf-8"))
     network = _network(vocabulary, config, device)
@@ -97,9 +91,7 @@ class _Cells(torch.utils.data.Dataset):
         known = np.array([name in vocabulary and not name.startswith("<") for name in adata.var_names])
         self.counts = sparse.csr_matrix(adata.X)[:, known].astype(np.float32)
         self.counts.eliminate_zeros()
-        empty = int((np.diff(self.counts.indptr) == 0).sum())
-        if empty:
-            raise BadInput(f"{empty:,} of {adata.n_obs:,} cells express none of the genes that the model knows")
+        need_known_genes(int((np.diff(self.counts.indptr) == 0).sum()), adata.n_obs)
         self.tokens = np.array([vocabulary[name] for name in adata.var_names[known]], dtype=np.int64)
         self.cell_token, self.pad_token = vocabulary["<cls>"], vocabulary[config["pad_token"]]
         self.pad_value = config["pad_value"]

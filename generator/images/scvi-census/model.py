@@ -9,7 +9,7 @@ import functools
 import pandas as pd
 import scvi
 import torch
-from adapter import BadInput, NeedsGpu, NotApplicable, progress, run, weights
+from adapter import BadInput, NotApplicable, need_form, progress, run, use_torch, weights
 
 TAXA = {"homo_sapiens": 9606, "mus_musculus": 10090}
 BATCH_SIZE = 1024
@@ -21,11 +21,8 @@ def embed(adata, request):
     if request["taxa"] != [TAXA[params["variant"]]]:
         asked = ", ".join(map(str, request["taxa"]))
         raise NotApplicable(f"the model {params['variant']} does not know genes of taxon {asked}")
-    if (request["values"], request["features"]) != ("counts", "Ensembl genes"):
-        raise BadInput(f"takes counts of Ensembl genes, not {request['values']} of {request['features']}")
-    if request["gpu"] and not torch.cuda.is_available():
-        raise NeedsGpu("its card asks for a GPU, and torch finds none")
-    torch.set_num_threads(request["threads"])
+    need_form(request, "counts", "Ensembl genes", "counts of Ensembl genes")
+    device = use_torch(request)
     torch.manual_seed(request["seed"])
     adata = _with_plain_ids(adata)
     if not _known().isin(adata.var_names).any():
@@ -35,7 +32,7 @@ def embed(adata, request):
     folder = str(weights("model.pt").parent)
     progress(f"placing {adata.n_obs:,} cells")
     scvi.model.SCVI.prepare_query_anndata(adata, folder)
-    model = scvi.model.SCVI.load_query_data(adata, folder, accelerator="gpu" if request["gpu"] else "cpu")
+    model = scvi.model.SCVI.load_query_data(adata, folder, accelerator="gpu" if device == "cuda" else "cpu")
     # Or it would ask to be trained on these cells.
     model.is_trained = True
     return model.get_latent_representation(batch_size=int(params.get("batch_size", BATCH_SIZE)))

@@ -14,7 +14,7 @@ from pathlib import Path
 import h5py
 import pandas as pd
 import torch
-from adapter import INPUT, BadInput, NeedsGpu, NotApplicable, WeightsUnavailable, progress, run, weights
+from adapter import INPUT, BadInput, NotApplicable, WeightsUnavailable, progress, run, use_torch, weights
 from omegaconf import OmegaConf
 from transcriptformer import cli
 from transcriptformer.model.inference import run_inference
@@ -55,12 +55,10 @@ def embed(adata, request):
     params = request["params"]
     if request["values"] != "counts":
         raise BadInput(f"takes counts, not {request['values']} values")
-    if request["gpu"] and not torch.cuda.is_available():
-        raise NeedsGpu("its card asks for a GPU, and torch finds none")
+    use_torch(request)
     known, found = genes(adata)
     if not found:
         raise BadInput(f"the cells have none of the {known:,} genes that the model knows of their species")
-    torch.set_num_threads(request["threads"])
     torch.manual_seed(request["seed"])
     settings = _settings(request)
     cells = _as_expected(adata, settings.model.data_config.aux_cols)

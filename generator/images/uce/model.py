@@ -19,7 +19,17 @@ from collections import defaultdict
 
 import numpy as np
 import torch
-from adapter import INPUT, BadInput, NeedsGpu, NotApplicable, WeightsUnavailable, progress, run, weights
+from adapter import (
+    INPUT,
+    NotApplicable,
+    WeightsUnavailable,
+    need_form,
+    need_known_genes,
+    progress,
+    run,
+    use_torch,
+    weights,
+)
 from scipy import sparse
 from uce.data_proc.data_utils import get_spec_chrom_csv
 from uce.eval_data import MultiDatasetSentenceCollator, sample_cell_sentences
@@ -56,13 +66,9 @@ AT_ONCE = 4096
 def embed(adata, request):
     """Return cells × width of the output; each row has length one."""
     params = request["params"]
-    if (request["values"], request["features"]) != ("counts", "gene symbols"):
-        raise BadInput(f"takes counts of genes by symbol, not {request['values']} of {request['features']}")
-    if request["gpu"] and not torch.cuda.is_available():
-        raise NeedsGpu("its card asks for a GPU, and torch finds none")
-    torch.set_num_threads(request["threads"])
+    need_form(request, "counts", "gene symbols", "counts of genes by symbol")
+    device = torch.device(use_torch(request))
     settings = parser.parse_args([])
-    device = torch.device("cuda" if request["gpu"] else "cpu")
     cells = _Cells(adata, _species(request["taxa"]), request["seed"], settings)
     network = _network(VARIANTS[params["variant"]]).to(device)
     if cells.highest_token >= network.pe_embedding.num_embeddings:
@@ -145,9 +151,7 @@ class _Cells:
         known = names.isin(table.index)
         table = table.loc[names[known]]
         self.counts = sparse.csr_matrix(sparse.csr_matrix(adata.X)[:, known])
-        empty = int((self.counts.sum(axis=1) == 0).sum())
-        if empty:
-            raise BadInput(f"{empty:,} of {adata.n_obs:,} cells express none of the genes that the model knows")
+        need_known_genes(int((self.counts.sum(axis=1) == 0).sum()), adata.n_obs)
         # In the order of the tokens, so that the order of genes in a file is nothing that a draw hangs on.
         order = np.argsort(table["token"].to_numpy(), kind="stable")
         self.counts, table = self.counts[:, order], table.iloc[order]
