@@ -1,8 +1,8 @@
-"""Figures: dot and interval, one row each, as inline SVG that needs no script.
+"""Dot and interval: the form of most figures, one row each.
 
-Every figure of the site is one form: a row with a name, a dot, a thin bar for the interval, and the
-numbers in words, on one axis with a line for the reference. It is drawn at two widths, and the page
-shows the one that fits, so that text has its natural size on a phone, too.
+A row has a name, a dot, a thin bar for the interval, and the numbers in words, on one axis with a line for the
+reference. It is drawn at two widths, and the page shows the one that fits, so that text has its natural size on a
+phone, too.
 
 All positions are computed here and none from measured text, so that the same data give the same
 bytes whatever fonts a machine has.
@@ -10,27 +10,22 @@ bytes whatever fonts a machine has.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import altair as alt
-import vl_convert
 
-Layout = Literal["wide", "narrow", "mini"]
+from cellgauge.report import axes, vega
+from cellgauge.report.axes import GREY as GREY
+from cellgauge.report.axes import LETTER_PX, RULE, TEXT, Drawable, Layout, Spec
+from cellgauge.report.numbers import number
+from cellgauge.report.tables import Cell, Column, Raw, Row, Table
 
-GREY = "var(--cg-control)"
-_TEXT = "currentColor"
-_RULE = "var(--cg-rule)"
-_LETTER_PX = 7.1
-"""Room for one letter of a label at 13 px: what most names need at most."""
 _WORD_PX = 84
 """Room for the longest verdict."""
 _ARROWS = {-1: "triangle-left", 0: "circle", 1: "triangle-right"}
+VALUE = Column("value", "Value", ("", "low", "high"), numeric=True)
+NAME = Column("name", "Name")
 
 
 @dataclass(frozen=True)
@@ -39,8 +34,9 @@ class Mark:
 
     label: str
     value: float
-    low: float
-    high: float
+    low: float | None
+    """The interval; None, as ``high``, where there is none."""
+    high: float | None
     numbers: str
     """The numbers, as the table shows them."""
     word: str = ""
@@ -50,6 +46,13 @@ class Mark:
     """Below the separator: a reference point that is not ranked."""
     faint: tuple[float, ...] = ()
     """Further values drawn faintly behind, such as one per seed."""
+    id: Raw = None
+    """How the row is called in downloads; None for its label."""
+
+    @property
+    def points(self) -> list[float]:
+        """Everything it draws."""
+        return [x for x in (self.value, self.low, self.high, *self.faint) if x is not None]
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,34 @@ class Figure:
     """The axis; marks outside become arrows at its edge. None: as wide as the rows above the separator need."""
     bounds: tuple[float | None, float | None] = (None, None)
     """What the values can be at all: the axis names nothing beyond."""
-    caption: str = ""
+    id: str = "figure"
+    """Unique on its page; the names of its files end with it."""
+    title: str = ""
+    """What it shows, in a few words."""
+    names: Column = NAME
+    """The column of the rows' names in its table."""
+    values: Column = VALUE
+    """The column of the values and intervals that it draws."""
+    reference_name: str = ""
+    """Written on the reference line."""
+    dashed_name: str = ""
+
+    @property
+    def data(self) -> Table:
+        """The table that is drawn: all of it, and nothing else."""
+        words = any(mark.word for mark in self.marks)
+        seeds = tuple(str(place + 1) for place in range(max(len(mark.faint) for mark in self.marks)))
+        columns = [self.names, replace(self.values, numeric=True)]
+        columns += [Column("verdict", "Verdict")] if words else []
+        columns += [Column("seed", "Single seeds", seeds)] if seeds else []
+        rows = []
+        for mark in self.marks:
+            cells = [Cell(mark.label, (mark.label if mark.id is None else mark.id,))]
+            cells += [Cell(mark.numbers, (mark.value, mark.low, mark.high))]
+            cells += [Cell(mark.word, (mark.word or None,))] if words else []
+            cells += [Cell(", ".join(number(x) for x in mark.faint), mark.faint or (None,))] if seeds else []
+            rows.append(Row(tuple(cells)))
+        return Table(f"figure-{self.id}-data", self.title or self.axis, tuple(columns), tuple(rows))
 
     @property
     def named(self) -> tuple[float, float]:
@@ -86,7 +116,7 @@ class Figure:
         if self.domain is not None:
             return self.domain
         decisive = [mark for mark in self.marks if not mark.below] or list(self.marks)
-        points = [x for mark in decisive for x in (mark.low, mark.high, mark.value, *mark.faint)]
+        points = [x for mark in decisive for x in mark.points]
         points += [line for line in (self.reference, self.dashed) if line is not None]
         low, high = min(points), max(points)
         margin = max(0.08 * (high - low), 0.005)
@@ -97,6 +127,66 @@ class Figure:
         """Whether some mark lies beyond the axis."""
         low, high = self.span
         return any(not low <= mark.value <= high for mark in self.marks)
+
+    def spec(self, layout: Layout) -> Spec:
+        """Return its specification in one layout."""
+        shape = _with_labels(_SHAPES[layout], self)
+        above = sum(not mark.below for mark in self.marks)
+        gap = 0.5 if 0 < above < len(self.marks) else 0.0
+        rows = len(self.marks) + gap
+        head = -shape.label_dy - 5 if shape.label_dy else 0
+        height = round(shape.step * rows) + (10 if layout == "narrow" else 0)
+        named = bool(self.reference_name or self.dashed_name) and layout != "mini"
+        places, decimals = axes.ticks(self.named, shape.ticks)
+        width = shape.width - shape.left - shape.right
+        values = {
+            "width": width,
+            "height": height,
+            "left": shape.left,
+            "right": shape.right,
+            "top": 20 if named else 4,
+            "bottom": shape.axis,
+            "domain": list(self.span),
+            "rows": [-head / 2 / shape.step, (height - head / 2) / shape.step],
+            "ticks": places,
+            "tick_label": axes.tick_label(decimals, signed=self.reference == 0),
+            "axis": None if layout == "mini" else self.short_axis if layout == "narrow" else self.axis,
+            "value": self.values.names[0],
+            "low": self.values.names[1],
+            "high": self.values.names[2],
+            "separator_from": -shape.left,
+            "separator_to": width + shape.right,
+            "small": 11 if layout == "mini" else 12,
+            **_text_places(layout, shape, width),
+        }
+        return Spec(axes.fill(_form(layout, named), values), self._datasets(above, gap, shape.letters))
+
+    def _datasets(self, above: int, gap: float, letters: int) -> dict[str, list[dict[str, Any]]]:
+        """Return what is drawn: the table's records, and beside them, after underscores, how each row looks."""
+        low, high = self.span
+        rows, faint = [], []
+        for place, (mark, record) in enumerate(zip(self.marks, self.data.records(), strict=True)):
+            y = place + 0.5 + (gap if mark.below else 0)
+            side = -1 if mark.value < low else 1 if mark.value > high else 0
+            looks = {
+                "_y": y,
+                "_label": axes.shorten(mark.label, letters),
+                "_numbers": mark.numbers,
+                "_word": mark.word,
+                "_colour": mark.colour,
+                "_shape": _ARROWS[side],
+            }
+            rows.append({**record, **looks})
+            faint += [{"_x": x, "_y": y, "_colour": mark.colour} for x in mark.faint if low <= x <= high]
+        lines = [
+            {"_x": x, "_name": name, "_dash": dash, "_opacity": opacity}
+            for x, name, dash, opacity in (
+                (self.dashed, self.dashed_name, [4, 4], 0.55),
+                (self.reference, self.reference_name, [], 0.75),
+            )
+            if x is not None and low <= x <= high
+        ]
+        return {"rows": rows, "faint": faint, "lines": lines, "separators": [{"_y": above + gap / 2}] if gap else []}
 
 
 @dataclass(frozen=True)
@@ -120,191 +210,91 @@ _SHAPES: dict[Layout, _Shape] = {
         width=760, left=0, right=0, step=30, label_dy=0, numbers_dy=0, ticks=6, letters=40, font=13, axis=48
     ),
     "narrow": _Shape(
-        width=340, left=10, right=10, step=50, label_dy=-19, numbers_dy=-19, ticks=4, letters=42, font=13, axis=48
+        width=340, left=10, right=10, step=50, label_dy=-19, numbers_dy=-19, ticks=4, letters=40, font=13, axis=48
     ),
     "mini": _Shape(
         width=320, left=0, right=14, step=21, label_dy=0, numbers_dy=0, ticks=3, letters=17, font=12, axis=24
     ),
 }
 
-Convert = Callable[[str], str]
-"""Vega-Lite JSON to SVG; the build passes one that remembers."""
+
+def _text_places(layout: Layout, shape: _Shape, width: int) -> dict[str, Any]:
+    """Return where texts stand.
+
+    Wide, in two columns: numbers end where words begin. Narrow, both above the bar: beside the label, or below it.
+    """
+    seam = width + shape.right - _WORD_PX
+    beside = shape.label_dy == shape.numbers_dy
+    numbers_x = seam - 8 if layout == "wide" else width + shape.right - 2 if beside else 2 - shape.left
+    return {
+        "label_x": 2 - shape.left if layout == "narrow" else -shape.left,
+        "label_dy": shape.label_dy,
+        "numbers_dy": shape.numbers_dy,
+        "numbers_x": numbers_x,
+        "numbers_align": "right" if layout == "wide" or beside else "left",
+        "words_x": seam,
+    }
 
 
-def to_svg(figure: Figure, layout: Layout, convert: Convert | None = None) -> str:
+def to_svg(figure: Drawable, layout: Layout) -> str:
     """Draw a figure; the SVG is complete and can stand inline in a page."""
-    spec = _spec(figure, layout)
-    text = json.dumps(spec, sort_keys=True, ensure_ascii=False)
-    svg = (convert or convert_spec)(text)
-    return _tidy(svg, prefix=f"f{hashlib.sha256(text.encode()).hexdigest()[:8]}")
+    return vega.to_svg(figure.spec(layout).to_json())
 
 
-def convert_spec(spec: str) -> str:
-    """Convert Vega-Lite JSON to SVG."""
-    return str(vl_convert.vegalite_to_svg(spec))
-
-
-def _spec(figure: Figure, layout: Layout) -> dict[str, Any]:
-    shape = _with_labels(_SHAPES[layout], figure)
-    low, high = figure.span
-    above = sum(not mark.below for mark in figure.marks)
-    gap = shape.step // 2 if 0 < above < len(figure.marks) else 0
-    height = shape.step * len(figure.marks) + gap + (10 if layout == "narrow" else 0)
-    top = -shape.label_dy - 5 if shape.label_dy else 0
-    rows, dots = [], []
-    for place, mark in enumerate(figure.marks):
-        y = shape.step * (place + 0.5) + (gap if mark.below else 0) + top / 2
-        side = -1 if mark.value < low else 1 if mark.value > high else 0
-        row: dict[str, Any] = {
-            "y": y,
-            "label": _shorten(mark.label, shape.letters),
-            "numbers": mark.numbers,
-            "word": mark.word,
-            "both": f"{mark.numbers} {mark.word}".strip(),
-            "value": min(max(mark.value, low), high),
-            "colour": mark.colour,
-            "shape": _ARROWS[side],
-        }
-        if mark.high >= low and mark.low <= high:
-            row |= {"low": max(mark.low, low), "high": min(mark.high, high)}
-        rows.append(row)
-        dots += [{"y": y, "value": x, "colour": mark.colour} for x in mark.faint if low <= x <= high]
-    plot = shape.width - shape.left - shape.right
-    x = _x("value", (low, high), plot, figure, shape)
-    y_scale = alt.Scale(domain=[0, height], range=[0, height], nice=False, zero=False)
-    row_y = alt.Y("y:Q", scale=y_scale, axis=None)
-    colour = alt.Color("colour:N", scale=None, legend=None)
-    base = _chart(rows)
-    layers = []
-    if figure.dashed is not None and low <= figure.dashed <= high:
-        dashed = _chart([{"value": figure.dashed}])
-        layers.append(dashed.mark_rule(color=_TEXT, opacity=0.55, strokeDash=[4, 4]).encode(x=x))
-    if figure.reference is not None and low <= figure.reference <= high:
-        line = _chart([{"value": figure.reference}])
-        layers.append(line.mark_rule(color=_TEXT, strokeWidth=1.2, opacity=0.75).encode(x=x))
-    if gap:
-        line = _chart([{"y": shape.step * above + gap / 2}])
-        separator = {"x": alt.value(-shape.left), "x2": alt.value(plot + shape.right)}
-        layers.append(line.mark_rule(color=_RULE, strokeDash=[2, 3]).encode(y=row_y, **separator))
-    if dots:
-        faint = _chart(dots).mark_point(filled=True, size=26, opacity=0.3)
-        layers.append(faint.encode(x=x, y=row_y, color=colour))
-    thin = 1.6 if layout == "mini" else 2
-    bar_x = _x("low", (low, high), plot, figure, shape)
-    bar = base.mark_rule(strokeWidth=thin, opacity=0.75)
-    layers.append(bar.encode(x=bar_x, x2="high:Q", y=row_y, color=colour))
-    size = 40 if layout == "mini" else 75
-    marker = base.mark_point(filled=True, size=size, opacity=1)
-    layers.append(marker.encode(x=x, y=row_y, color=colour, shape=alt.Shape("shape:N", scale=None, legend=None)))
-    layers += _texts(base, row_y, shape, plot, layout)
-    chart = alt.layer(*layers).properties(
-        width=plot,
-        height=height,
-        background="transparent",
-        padding={"left": shape.left, "right": shape.right, "top": 4, "bottom": shape.axis},
-        autosize=alt.AutoSizeParams(type="none"),
-    )
-    chart = chart.configure(aria=False, font="sans-serif").configure_view(stroke=None)
-    spec: dict[str, Any] = chart.to_dict(validate=False)
-    return spec
-
-
-def _chart(rows: list[dict[str, Any]]) -> alt.Chart:
-    return alt.Chart(alt.Data(values=rows))  # type: ignore[no-untyped-call]
+@axes.form
+def _form(layout: Layout, named: bool) -> dict[str, Any]:
+    """Build the form: lines, separator, faint dots, bars, dots and texts, from back to front."""
+    mini = layout == "mini"
+    x, y, colour = alt.X("@value:Q"), axes.y_rows(), axes.as_is(alt.Color, "_colour")
+    label: dict[str, Any] = {"dy": "@label_dy"}
+    above: dict[str, Any] = {"dy": "@numbers_dy", "align": "@numbers_align"}
+    lines = axes.layer("lines", "lines").mark_rule(color=TEXT, strokeWidth=1.2)
+    layers = [
+        lines.encode(
+            x=axes.x_axis("_x"),
+            strokeDash=axes.as_is(alt.StrokeDash, "_dash"),
+            opacity=alt.Opacity("_opacity:Q", scale=None, legend=None),
+        ),
+        axes.layer("separators", "separators")
+        .mark_rule(color=RULE, strokeDash=[2, 3])
+        .encode(x=alt.value("@separator_from"), x2=alt.value("@separator_to"), y=y),
+        axes.layer("faint", "faint")
+        .mark_point(filled=True, size=26, opacity=0.3)
+        .encode(x=alt.X("_x:Q"), y=alt.Y("_y:Q"), color=colour),
+        axes.layer("bars")
+        .mark_rule(strokeWidth=1.6 if mini else 2, opacity=0.75)
+        .encode(x=alt.X("@low:Q"), x2="@high:Q", y=alt.Y("_y:Q"), color=colour),
+        axes.layer("dots")
+        .mark_point(filled=True, size=40 if mini else 75, opacity=1)
+        .encode(x=x, y=alt.Y("_y:Q"), color=colour, shape=axes.as_is(alt.Shape, "_shape")),
+        axes.layer("labels")
+        .mark_text(align="left", fontSize=12 if mini else 13, **label)
+        .encode(x=alt.value("@label_x"), y=alt.Y("_y:Q"), text=alt.Text("_label:N")),
+    ]
+    if not mini:
+        both = alt.value(alt.expr("trim(datum._numbers + ' ' + datum._word)"))
+        text = alt.Text("_numbers:N") if layout == "wide" else both
+        numbers = axes.layer("numbers").mark_text(fillOpacity=0.8, **above)
+        layers.append(numbers.encode(x=alt.value("@numbers_x"), y=alt.Y("_y:Q"), text=text))
+    if layout == "wide":
+        words = axes.layer("words").mark_text(align="left", fillOpacity=0.8)
+        layers.append(words.encode(x=alt.value("@words_x"), y=alt.Y("_y:Q"), text=alt.Text("_word:N")))
+    if named:
+        names = axes.layer("names", "lines").mark_text(fontSize=11, fillOpacity=0.75)
+        layers.append(names.encode(x=alt.X("_x:Q"), y=alt.value(-9), text=alt.Text("_name:N")))
+    return axes.finish(layers)
 
 
 def _with_labels(shape: _Shape, figure: Figure) -> _Shape:
     """Give labels and numbers the room that the longest ones need, where they stand beside the rows."""
     if shape.label_dy:
-        lines = [_shorten(mark.label, shape.letters) + mark.numbers + mark.word for mark in figure.marks]
-        if max(map(len, lines)) * _LETTER_PX * 0.93 < shape.width - 20:
+        lines = [axes.shorten(mark.label, shape.letters) + mark.numbers + mark.word for mark in figure.marks]
+        if max(map(len, lines)) * LETTER_PX * 0.93 < shape.width - 20:
             return shape
         return replace(shape, step=shape.step + 16, label_dy=-36, numbers_dy=-18)
-    label = max(len(_shorten(mark.label, shape.letters)) for mark in figure.marks)
-    shape = replace(shape, left=round(label * _LETTER_PX * shape.font / 13) + 24)
+    label = max(len(axes.shorten(mark.label, shape.letters)) for mark in figure.marks)
+    shape = replace(shape, left=round(label * LETTER_PX * shape.font / 13) + 24)
     if shape.right:
         return shape
     longest = max(len(mark.numbers) for mark in figure.marks)
-    return replace(shape, right=round(longest * _LETTER_PX * 12 / 13) + _WORD_PX + 24)
-
-
-def _x(name: str, domain: tuple[float, float], plot: int, figure: Figure, shape: _Shape) -> alt.X:
-    mini = shape.axis < 40
-    ticks, decimals = _ticks(figure.named, shape.ticks)
-    sign = "+" if figure.reference == 0 else ""
-    axis = alt.Axis(
-        title=None if mini else figure.short_axis if shape.width < 400 else figure.axis,
-        values=ticks,
-        labelExpr=f"datum.value == 0 ? '0' : format(datum.value, '{sign}.{decimals}f')",
-        domain=False,
-        ticks=False,
-        grid=True,
-        gridColor=_RULE,
-        labelColor=_TEXT,
-        titleColor=_TEXT,
-        labelOpacity=0.75,
-        labelFontSize=11 if mini else 12,
-        titleFontSize=12,
-        titleFontWeight="normal",
-        titlePadding=8,
-        labelPadding=6,
-        labelOverlap=False,
-        labelBound=False,
-        labelFlush=False,
-    )
-    scale = alt.Scale(domain=list(domain), range=[0, plot], nice=False, zero=False)
-    return alt.X(f"{name}:Q", scale=scale, axis=axis)
-
-
-def _texts(base: alt.Chart, y: alt.Y, shape: _Shape, plot: int, layout: Layout) -> list[alt.Chart]:
-    style: dict[str, Any] = {"fontSize": shape.font, "color": _TEXT, "baseline": "middle", "dy": shape.label_dy}
-    on_top = layout == "narrow"
-    label = base.mark_text(align="left", **style)
-    layers = [label.encode(x=alt.value(2 - shape.left if on_top else -shape.left), y=y, text="label:N")]
-    style |= {"fontSize": 12, "fillOpacity": 0.8, "dy": shape.numbers_dy}
-    if layout == "wide":
-        # Two columns: numbers end where words begin.
-        seam = plot + shape.right - _WORD_PX
-        layers.append(base.mark_text(align="right", **style).encode(x=alt.value(seam - 8), y=y, text="numbers:N"))
-        layers.append(base.mark_text(align="left", **style).encode(x=alt.value(seam), y=y, text="word:N"))
-    elif layout == "narrow":
-        beside = shape.label_dy == shape.numbers_dy
-        x = alt.value(plot + shape.right - 2 if beside else 2 - shape.left)
-        layers.append(base.mark_text(align="right" if beside else "left", **style).encode(x=x, y=y, text="both:N"))
-    return layers
-
-
-def _ticks(domain: tuple[float, float], wanted: int) -> tuple[list[float], int]:
-    """Return at least two round values inside the axis, and the decimals they need."""
-    low, high = domain
-    power = math.floor(math.log10(high - low))
-    # From coarse to fine: multiples of 5, 2 and 1 of a power of ten.
-    steps = [(factor * 10.0**exponent, exponent) for exponent in (power, power - 1) for factor in (5, 2, 1)]
-    best: tuple[list[float], int] = ([low, high], 2)
-    for step, exponent in steps:
-        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-        decimals = max(0, -exponent)
-        ticks = [round(place * step, decimals) for place in range(first, last + 1)]
-        if len(ticks) > wanted and len(best[0]) >= 2 and best[0] != [low, high]:
-            break
-        if len(ticks) >= 2:
-            best = (ticks, decimals)
-        if len(ticks) >= wanted:
-            break
-    return best
-
-
-def _shorten(text: str, letters: int) -> str:
-    return text if len(text) <= letters else text[: letters - 1].rstrip() + "…"
-
-
-def _tidy(svg: str, *, prefix: str) -> str:
-    """Make an SVG fit to stand inside a page: ids of its own, and no parts that only a file needs."""
-    svg = re.sub(r"<\?xml[^>]*\?>|<!DOCTYPE[^>]*>", "", svg)
-    svg = svg.replace(' xmlns:xlink="http://www.w3.org/1999/xlink"', "")
-    svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
-    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)
-    svg = svg.replace(' font-family="sans-serif"', "")
-    # Vega adds roles of its own to groups; the figure around it speaks for all of it.
-    svg = re.sub(r' (?:role|aria-roledescription|aria-label)="[^"]*"', "", svg)
-    return svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+    return replace(shape, right=round(longest * LETTER_PX * 12 / 13) + _WORD_PX + 24)

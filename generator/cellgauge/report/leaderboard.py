@@ -130,6 +130,10 @@ def forest(
         description=f"Differences to {baseline} on {one.dataset.name}, {comparison.score_name}: {listing(said)}.",
         reference=0.0,
         bounds=_bounds_of_differences(comparison.metric),
+        id=f"differences-{one.dataset.id}",
+        title=f"{comparison.task.name} on {one.dataset.name}: difference to {baseline}, {comparison.score_name}",
+        names=Column("model", "Model"),
+        values=Column("difference", f"vs {baseline}", ("", "low", "high"), numeric=True),
     )
 
 
@@ -146,6 +150,7 @@ def _mark(row: Row, colours: dict[str, str], decimals: int) -> Mark:
     low, high = row.difference.low, row.difference.high
     control = row.role == "control"
     return Mark(
+        id=row.model.id,
         label=row.model.name,
         value=row.difference.value,
         low=low,

@@ -139,6 +139,10 @@ def scorecard(comparisons: Comparisons, model: ModelCard, colour: str) -> Figure
         short_axis="Difference to the baseline: right is better",
         description=f"{model.name}, difference to each task's baseline: {listing(said)}.",
         reference=0.0,
+        id="scorecard",
+        title=f"{model.name}: difference to the baseline of each task",
+        names=Column("evaluation", "Task and dataset"),
+        values=Column("difference", "vs baseline", ("", "low", "high"), numeric=True),
     )
 
 
@@ -166,6 +170,7 @@ def scores_on(comparison: TaskComparison, one: DatasetComparison, colours: dict[
         low, high, numbers = _drawn(row.score)
         marks.append(
             Mark(
+                id=row.model.id,
                 label=row.model.name,
                 value=row.score.value,
                 low=low,
@@ -196,6 +201,10 @@ def scores_on(comparison: TaskComparison, one: DatasetComparison, colours: dict[
         reference=line,
         dashed=agreement,
         bounds=(comparison.metric.range.min, comparison.metric.range.max),
+        id=f"scores-{comparison.task.id}",
+        title=f"{comparison.task.name} on {one.dataset.name}: {comparison.score_name}",
+        names=Column("model", "Model"),
+        values=Column(comparison.task.primary.key, comparison.metric.short_name, ("", "low", "high"), numeric=True),
     )
 
 
@@ -214,27 +223,27 @@ def replicate_agreement(one: DatasetComparison, key: str) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _drawn(score: Score) -> tuple[float, float, str]:
-    """Return the ends of a score's bar and its numbers; without an interval the bar has no length."""
+def _drawn(score: Score) -> tuple[float | None, float | None, str]:
+    """Return the ends of a score's bar and its numbers; without an interval there is no bar."""
     if score.interval is None:
-        return score.value, score.value, f"{number(score.value)}, no interval"
+        return None, None, f"{number(score.value)}, no interval"
     low, high = score.interval.low, score.interval.high
     return low, high, f"{number(score.value)} {interval(low, high)}"
 
 
 def scores_of(view: ReleaseView, result: Result, names: dict[str, str], colour: str) -> Figure | None:
     """Return all bounded scores of one result, with the values of single seeds faint behind."""
-    marks, points, least = [], [0.0, 1.0], 0.0
+    marks, least = [], 0.0
     for score in result.scores:
         bounds = view.cards.metrics[score.metric].range
         if bounds.min is None or bounds.max is None or bounds.min < -1 or bounds.max > 1:
             continue
         low, high, numbers = _drawn(score)
         least = min(least, bounds.min)
-        points += [low, high, score.value, *score.by_seed]
         several = len(score.by_seed) > 1
         marks.append(
             Mark(
+                id=score.key,
                 label=names[score.key],
                 value=score.value,
                 low=low,
@@ -246,15 +255,20 @@ def scores_of(view: ReleaseView, result: Result, names: dict[str, str], colour: 
         )
     if not marks:
         return None
-    low, high = min(points), max(points)
-    margin = 0.02 * (high - low)
+    points = [0.0, 1.0, *(x for mark in marks for x in mark.points)]
+    start, end = min(points), max(points)
+    margin = 0.02 * (end - start)
     return Figure(
         marks=tuple(marks),
         axis="Score",
         short_axis="Score",
         description="Scores: " + listing([f"{mark.label} {mark.numbers}" for mark in marks]) + ".",
-        domain=(low - margin, high + margin),
+        domain=(start - margin, end + margin),
         bounds=(least, 1.0),
+        id="all-scores",
+        title=f"{view.cards.models[result.model.id].name} on {view.cards.datasets[result.dataset.id].name}: scores",
+        names=Column("score", "Score"),
+        values=Column("value", "Value", ("", "low", "high"), numeric=True),
     )
 
 

@@ -11,8 +11,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from cellgauge.report import cells, numbers
-from cellgauge.report.charts import Figure, Layout, to_svg
+from cellgauge.report.axes import Drawable, Layout
 from cellgauge.report.comparison import TaskComparison, compare_task
+from cellgauge.report.embedded import for_scripts
 from cellgauge.report.formula import symbol, to_mathml
 from cellgauge.report.lists import counts_in_words, range_text, taken_values
 from cellgauge.report.overviews import model_colours
@@ -43,13 +44,22 @@ class Page:
 class Renderer:
     """Draws the fragments of one release."""
 
-    def __init__(self, view: ReleaseView, templates: Path, convert: Callable[[str], str] | None = None) -> None:
+    def __init__(self, view: ReleaseView, templates: Path, draw: Callable[[Drawable, Layout], str], vega: str) -> None:
+        """Prepare for drawing.
+
+        Parameters
+        ----------
+        draw
+            Returns the SVG of a figure, or what is replaced by it later.
+        vega
+            The address of the script that makes figures interactive, below the site's root.
+        """
         self.view = view
         self.comparisons: dict[str, TaskComparison] = {
             task.id: compare_task(view, task) for task in view.cards.tasks.values()
         }
         self.colours = model_colours(view.cards.models.values())
-        self._convert = convert
+        self._draw = draw
         self._environment = Environment(
             loader=FileSystemLoader(templates),
             autoescape=True,
@@ -62,7 +72,9 @@ class Renderer:
             cards=view.cards,
             comparisons=self.comparisons,
             colours=self.colours,
-            draw=self._draw,
+            draw=self._drawing,
+            for_scripts=for_scripts,
+            vega=vega,
             inline=inline,
             listing=numbers.listing,
             mathml=to_mathml,
@@ -95,9 +107,9 @@ class Renderer:
         def markdown(text: str, folder: str, below: int = 2) -> Markup:
             return to_html(text, folder=folder, root=root, below=below)
 
-        html = self._environment.get_template(template).render(to=to, markdown=markdown, root=root, **values)
+        html = self._environment.get_template(template).render(to=to, markdown=markdown, root=root, path=path, **values)
         # The fragment is included by the theme's templates: nothing in it may be read as one.
         return html.replace("{", "&#123;")
 
-    def _draw(self, figure: Figure, layout: Layout) -> Markup:
-        return Markup(to_svg(figure, layout, self._convert))  # noqa: S704 (drawn from numbers; Vega escapes text)
+    def _drawing(self, figure: Drawable, layout: Layout) -> Markup:
+        return Markup(self._draw(figure, layout))  # noqa: S704 (drawn from numbers; Vega escapes text)

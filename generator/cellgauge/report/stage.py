@@ -11,7 +11,6 @@ import html
 import re
 import shutil
 from collections.abc import Callable, Iterable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,9 @@ import yaml
 
 from cellgauge.cards import Project, UserError
 from cellgauge.cards.read import parse_yaml
-from cellgauge.report.charts import convert_spec
+from cellgauge.report.drawings import Drawings, kept_bundle
 from cellgauge.report.links import dead_links
+from cellgauge.report.numbers import plural
 from cellgauge.report.pages import all_pages
 from cellgauge.report.release import ReleaseView, load_release
 from cellgauge.report.render import Page, Renderer
@@ -51,17 +51,29 @@ def stage(project: Project, release: str | None, *, say: Say = lambda _: None) -
     home = _read_home(project.site_src / "index.md")
     prose = {name: _prose(project.site_src / name) for name in PROSE}
     build = project.work / "build"
-    renderer = Renderer(view, project.site_src / "templates", _remembering(build / "charts"))
+    drawings, bundle = Drawings(build / "charts"), kept_bundle(build / "charts").encode()
+    script = f"assets/vega.{hashlib.sha256(bundle).hexdigest()[:8]}.js"
+    renderer = Renderer(view, project.site_src / "templates", drawings.place, script)
     pages = list(all_pages(renderer, home))
     if dead := dead_links(pages, [f"{name.removesuffix('.md')}/" for name in prose]):
         raise UserError("\n".join(dead))
     say(f"{len(pages) + len(prose)} pages")
     frames = {name: renderer.fragment(f"frame/{name}", "") for name in ("banner.html", "release.html")}
-    _write(project, build, pages, prose, frames)
+    if drawn := drawings.draw():
+        say(f"{plural(drawn, 'drawing')} made, others kept from before")
+    _write(project, build, pages, prose, frames, drawings)
+    _put(build / "pages" / script, bundle)
     return view
 
 
-def _write(project: Project, build: Path, pages: Iterable[Page], prose: dict[str, str], frames: dict[str, str]) -> None:
+def _write(
+    project: Project,
+    build: Path,
+    pages: Iterable[Page],
+    prose: dict[str, str],
+    frames: dict[str, str],
+    drawings: Drawings,
+) -> None:
     docs, overrides = build / "pages", build / "overrides"
     for folder, source in ((docs, None), (overrides, project.site_src / "overrides")):
         if folder.exists():
@@ -78,7 +90,7 @@ def _write(project: Project, build: Path, pages: Iterable[Page], prose: dict[str
     for page in pages:
         stub, fragment = _places(page)
         _put(docs / stub, _stub(page, fragment).encode())
-        _put(overrides / fragment, page.fragment.encode())
+        _put(overrides / fragment, drawings.fill(page.fragment).encode())
         for path, data in page.files.items():
             _put(docs / path, data)
 
@@ -130,18 +142,3 @@ def _prose(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"{path}: is missing; the site needs this page") from None
-
-
-def _remembering(folder: Path) -> Callable[[str], str]:
-    """Return a converter that keeps each drawn figure, so that only changed ones are drawn again."""
-    converter = version("vl-convert-python")
-
-    def convert(spec: str) -> str:
-        name = hashlib.sha256(f"{converter}\n{spec}".encode()).hexdigest()
-        path = folder / f"{name}.svg"
-        if not path.is_file():
-            _put(path.with_suffix(".tmp"), convert_spec(spec).encode())
-            path.with_suffix(".tmp").replace(path)
-        return path.read_text(encoding="utf-8")
-
-    return convert

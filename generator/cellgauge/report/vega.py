@@ -1,0 +1,88 @@
+"""From specifications to drawings: Vega-Lite JSON to SVG, and the one script that makes figures interactive.
+
+Imports nothing of the report, so that a process which only draws starts quickly.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import re
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import vl_convert
+
+_CONVERTER = f"vl-convert-python {version('vl-convert-python')}"
+DRAWN_BY = f"{_CONVERTER}, tidied {hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]}"
+"""What draws: what another version or other code drew is drawn again."""
+
+_SNIPPET = "window.cgVega = vegaEmbed;"
+
+
+def to_svg(text: str) -> str:
+    """Draw a Vega-Lite specification, given as JSON with its data in ``datasets``.
+
+    Returns
+    -------
+    An SVG that is the same on every call and can stand inline in a page: its ids are its own, and it holds no parts
+    that only a file needs.
+    """
+    spec = json.loads(text)
+    datasets = spec.pop("datasets")
+    vega = _compiled(json.dumps(spec, sort_keys=True), tuple(sorted(datasets)))
+    for one in vega["data"]:
+        if one["name"] in datasets:
+            one["values"] = datasets[one["name"]]
+    return _tidy(str(vl_convert.vega_to_svg(vega)), prefix=f"f{hashlib.sha256(text.encode()).hexdigest()[:8]}")
+
+
+@functools.lru_cache(maxsize=64)
+def _compiled(spec: str, datasets: tuple[str, ...]) -> dict[str, Any]:
+    """Compile a specification without its data: figures that differ in their data alone are compiled once."""
+    empty = {**json.loads(spec), "datasets": {name: [] for name in datasets}}
+    vega: dict[str, Any] = vl_convert.vegalite_to_vega(empty)
+    return vega
+
+
+_IN_FILES = re.compile(r"<\?xml[^>]*\?>|<!DOCTYPE[^>]*>")
+_EMPTY = re.compile(r'<path class="(?:foreground|background)"[^>]* d="(?:M0,0h0v0h0Z)?"[^>]*/>')
+_TAG = re.compile(r"<[^>]*>")
+# Vega adds roles of its own to groups, while the figure around them speaks for all of it; the others are defaults.
+_NEEDLESS = re.compile(
+    r' (?:role|aria-roledescription|aria-label|aria-hidden|xmlns:xlink)="[^"]*"'
+    r'| (?:pointer-events="none"|opacity="1"|font-family="sans-serif"|text-anchor="start"|stroke-miterlimit="10")'
+)
+_LONG = re.compile(r"-?\d+\.\d{3,}")
+
+
+def _tidy(svg: str, *, prefix: str) -> str:
+    def tidied(tag: re.Match[str]) -> str:
+        text = _LONG.sub(_rounded, _NEEDLESS.sub("", tag[0]))
+        text = re.sub(r' id="([^"]+)"', rf' id="{prefix}-\1"', text)
+        return re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", text)
+
+    svg = _TAG.sub(tidied, _EMPTY.sub("", _IN_FILES.sub("", svg)))
+    return svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+
+
+def _rounded(match: re.Match[str]) -> str:
+    text = f"{float(match[0]):.2f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+@functools.cache
+def bundle() -> str:
+    """Return Vega, Vega-Lite and Vega-Embed as one script that needs no other; making it takes a few seconds.
+
+    It sets ``window.cgVega`` to what Vega-Embed exports, and nothing else.
+    """
+    code = vl_convert.javascript_bundle(_SNIPPET)
+    about = (
+        f"Vega {vl_convert.get_vega_version()}, Vega-Lite {vl_convert.get_vegalite_versions()[-1]} and Vega-Embed "
+        f"{vl_convert.get_vega_embed_version()} (BSD-3-Clause), and what they are made of, as bundled by {_CONVERTER}. "
+        "Licences: vendor/vega/LICENCES.txt"
+    )
+    return f'/*! {about} */\n(function () {{\n"use strict";\n{code}\n}})();\n'
