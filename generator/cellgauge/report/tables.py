@@ -17,7 +17,19 @@ Raw = str | int | float | bool | None
 """A value as it is downloaded, unrounded."""
 
 Tone = Literal[
-    "", "baseline", "control", "green", "yellow", "red", "gray", "better", "worse", "simulated", "plain", "failed"
+    "",
+    "baseline",
+    "control",
+    "green",
+    "yellow",
+    "red",
+    "gray",
+    "better",
+    "worse",
+    "simulated",
+    "plain",
+    "failed",
+    "void",
 ]
 
 
