@@ -235,6 +235,8 @@ class TaskComparison:
             what = f"{row.word} than {baseline} {where}, {_by(row, one)}{small}"
             return f"{row.model.name}, the only model compared, is {what}"
         parts = [self._counts_of_one(one, where, better, worse)]
+        if better > 1 and one.n_tied_first > 1:
+            parts.append(f"the first {_in_letters(one.n_tied_first)} cannot be told apart")
         if doubted := one.count("in doubt"):
             parts.append(f"{doubted} {self._in_doubt('gains' if doubted == 1 else 'gain')}")
         for word in _SLIGHTLY:
@@ -377,6 +379,11 @@ _NAMED_MODELS = 4
 
 def _too_few(one: DatasetComparison) -> str:
     return f"too few resamples to judge {plural(len(one.judged), 'model')}"
+
+
+def _in_letters(count: int) -> str:
+    words = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    return words[count - 2] if count <= len(words) + 1 else str(count)
 
 
 def _are(count: int) -> str:

@@ -89,6 +89,17 @@ class DatasetComparison:
         return [row for row in self.rows if row.word is not None]
 
     @property
+    def n_ranks(self) -> int:
+        """How many models and baseline are compared with each other; 0 without a ranking."""
+        return len(self.ranking.ranges) if self.ranking else 0
+
+    @property
+    def n_tied_first(self) -> int:
+        """How many models, the best by score among them, cannot be told apart from each other; 0 without a ranking."""
+        bands = [band for band in self.ranking.bands if self.ranking.order[0] in band] if self.ranking else []
+        return max(map(len, bands), default=0)
+
+    @property
     def decimals(self) -> int:
         """Decimals of differences: as for scores, or more where a bound that decides would read as zero."""
         deciding = [bound for row in self.judged if row.word != "not separated" for bound in _bounds(row)]
@@ -196,7 +207,7 @@ def _difference(view: ReleaseView, result: Result, reference: Result, key: str, 
     ours, theirs = result.score(key), reference.score(key)
     if ours is None or theirs is None or ours.interval is None or theirs.interval is None:
         return None
-    replicates = _replicates_of(view, result, ours), _replicates_of(view, reference, theirs)
+    replicates = replicates_of(view, result, ours), replicates_of(view, reference, theirs)
     if ours.interval.n_groups is None:
         level = ours.interval.level
         return paired_difference(ours.value, theirs.value, *replicates, level=level, sign=sign)
@@ -211,7 +222,8 @@ def _difference(view: ReleaseView, result: Result, reference: Result, key: str, 
     )
 
 
-def _replicates_of(view: ReleaseView, result: Result, score: Score) -> NDArray[np.float64]:
+def replicates_of(view: ReleaseView, result: Result, score: Score) -> NDArray[np.float64]:
+    """Return the replicates of one score, (n_replicates,)."""
     return np.asarray(view.replicates(result)[result.scores.index(score)], dtype=np.float64)
 
 
@@ -227,7 +239,7 @@ def _ranked(view: ReleaseView, rows: list[Row], sign: int) -> tuple[list[Row], R
     scores = [score for _, score in chosen if score is not None and score.interval is not None]
     if len(scores) < max(2, len(places)):
         return rows, None
-    replicates = np.array([_replicates_of(view, result, score) for result, score in chosen if score is not None])
+    replicates = np.array([replicates_of(view, result, score) for result, score in chosen if score is not None])
     first = scores[0].interval
     assert first is not None  # noqa: S101 (none is among the scores)
     if first.n_groups is None:

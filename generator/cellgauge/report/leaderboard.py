@@ -183,7 +183,7 @@ def _rows(view: ReleaseView, comparison: TaskComparison, one: DatasetComparison)
                     replace(name, small=row.note or "") if row.outdated else name,
                     cells.difference_cell(row.difference, why=why, p=row.adjusted_p, decimals=one.decimals),
                     word_of(row),
-                    ranks_of(row),
+                    ranks_of(row, one.n_ranks),
                     *(_difference_in(row, name, one.decimals) for name in _views_of(comparison.task)),
                     *(_score(row.result, ref.key) for ref in comparison.task.scores),
                     *(_score(row.result, _stressed(comparison.task, stress)) for stress in comparison.task.stress),
@@ -232,13 +232,20 @@ def word_of(row: Row) -> Cell:
     return cells.word_cell(row.word, row.role)
 
 
-def ranks_of(row: Row) -> Cell:
-    """Return the ranks that a model may have."""
+def ranks_of(row: Row, of: int | None = None) -> Cell:
+    """Return the ranks that a model may have.
+
+    Parameters
+    ----------
+    of
+        How many ranks there are, for a band beside the numbers; None: numbers alone.
+    """
     if row.ranks is None:
         why = "" if row.is_kept else "not ranked: what the task guards is not shown to be kept"
         return Cell("–", (None, None), hover=why)
     best, worst = row.ranks.best, row.ranks.worst
-    return Cell(str(best) if best == worst else f"{best}–{worst}", (best, worst))
+    band = None if of is None else (best, worst, of)
+    return Cell(str(best) if best == worst else f"{best}–{worst}", (best, worst), band=band)
 
 
 def _views_of(task: TaskCard) -> list[str]:

@@ -10,7 +10,7 @@ from cellgauge.report import cells
 from cellgauge.report.charts import GREY, Figure, Mark
 from cellgauge.report.comparison import TaskComparison
 from cellgauge.report.dataset_comparison import DatasetComparison, Row
-from cellgauge.report.leaderboard import word_of
+from cellgauge.report.leaderboard import ranks_of, word_of
 from cellgauge.report.numbers import SCORE_DECIMALS, interval, listing, number
 from cellgauge.report.release import ReleaseView
 from cellgauge.report.tables import Cell, Column, Table
@@ -54,6 +54,10 @@ def evaluations(
         Column("difference", "vs baseline", ("", "low", "high", "adjusted_p"), numeric=True, direction="higher",
                hover="Signed so that positive is better"),
         Column("verdict", "Verdict"),
+        Column("ranks", "Ranks", ("first", "last"), numeric=True, direction="lower",
+               hover="The ranks it may have among models and baseline on this dataset"),
+        cells.WALL,
+        cells.MEMORY,
         cells.LEAKAGE_COLUMN,
         Column("result", "Result"),
     ]  # fmt: skip
@@ -74,12 +78,13 @@ def _evaluation(view: ReleaseView, comparison: TaskComparison, result: Result, d
     href = cells.page_of(result)
     if row is None:
         status = Cell(cells.status_text(result.status), small=view.outdated(result) or "", tone="control")
-        middle = [cells.score_cell(None), cells.difference_cell(None), status]
+        middle = [cells.score_cell(None), cells.difference_cell(None), status, Cell("–", (None, None))]
     else:
         middle = [
             cells.score_cell(row.score),
             cells.difference_cell(row.difference, p=row.adjusted_p, decimals=decimals),
             replace(word_of(row), small=row.note or "" if row.outdated else ""),
+            ranks_of(row, one.n_ranks if one else None),
         ]
     metric = cards.metrics[task.primary.metric]
     return TableRow(
@@ -89,6 +94,8 @@ def _evaluation(view: ReleaseView, comparison: TaskComparison, result: Result, d
             cells.model_cell(model, role=row.role if row else None, fit=False, gates=result.gates),
             Cell(metric.short_name, (task.primary.key,), href=f"metrics/{metric.id}/"),
             *middle,
+            cells.wall_cell(result.resources),
+            cells.memory_cell(result.resources),
             cells.leakage_cell(result),
             Cell("open", (result.result_id,), href=href),
         )

@@ -9,12 +9,15 @@ from typing import Any
 from cellgauge.cards import Card, DatasetCard, Family, MetricCard, ModelCard, TaskCard
 from cellgauge.report import cells, counted, lists, overviews
 from cellgauge.report.details import read_details
+from cellgauge.report.health import health_table
 from cellgauge.report.leaderboard import forest, leaderboard, parts
 from cellgauge.report.missing import missing_pairs
 from cellgauge.report.numbers import number, plural, size_in_words
 from cellgauge.report.release import place_of
 from cellgauge.report.render import Page, Renderer
 from cellgauge.report.scored import scored_cells
+from cellgauge.report.standing import standings
+from cellgauge.report.standing_tables import sensitivity_table, standings_figure, standings_table
 from cellgauge.report.tables import Table
 from cellgauge.results.schema import Result
 from cellgauge.results.store import to_json
@@ -149,6 +152,8 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
     path = f"tasks/{task.id}/"
     table = leaderboard(view, comparison)
     verdict = comparison.verdict()
+    found = standings(view, comparison)
+    standing = standings_table(view, found)
     sections = [
         {
             "one": one,
@@ -168,6 +173,7 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
             "verdict": verdict.text,
         }
         files = {f"tasks/{task.id}.csv": table.to_csv(), f"tasks/{task.id}.json": table.to_json(about)}
+    more = {f"tasks/{task.id}-standing.csv": standing.to_csv()} if standing.rows else {}
     html = renderer.fragment(
         "task.html",
         path,
@@ -175,6 +181,16 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
         comparison=comparison,
         verdict=verdict,
         sections=sections,
+        standing=standing,
+        skills=standings_figure(found, renderer.colours),
+        sensitivity=sensitivity_table(view, found),
+        health=health_table(
+            view,
+            [one for one in renderer.healths if one.task.id == task.id],
+            "health",
+            f"How well the scores of {task.name} tell models apart",
+            of="task",
+        ),
         missing=missing_pairs(view.cards, [pair for pair in view.missing() if pair.task == task.id], "task"),
         files=sorted(files),
         metrics=list(dict.fromkeys(ref.metric for ref in task.scores)),
@@ -185,7 +201,7 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
         task.summary,
         html,
         boost=_CARD_BOOST,
-        files=files,
+        files=files | more,
         search=f"{verdict.text} {task.question}",
         source=task.path,
     )
@@ -261,7 +277,18 @@ def metric_page(renderer: Renderer, metric: MetricCard) -> Page:
     path = f"metrics/{metric.id}/"
     tasks = [task for task in renderer.view.cards.tasks.values() if any(ref.metric == metric.id for ref in task.scores)]
     html = renderer.fragment(
-        "metric.html", path, card=metric, tasks=tasks, controls=overviews.controls_by(renderer.view, metric)
+        "metric.html",
+        path,
+        card=metric,
+        tasks=tasks,
+        health=health_table(
+            renderer.view,
+            [one for one in renderer.healths if one.ref.metric == metric.id],
+            "health",
+            f"How well {metric.name} tells models apart in this release",
+            of="metric",
+        ),
+        controls=overviews.controls_by(renderer.view, metric),
     )
     return _card_page(metric, path, html, extra=metric.short_name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -96,13 +97,32 @@ class ReleaseView:
         """Return a result's replicates, (scores × replicates)."""
         if self.folder is None:
             raise ValueError("a view without a release has no replicates")
-        return read_replicates(self.folder, result)
+        return _kept_replicates(self.folder, place_of(result), _ById(result))
 
     def raw(self, result: Result) -> bytes:
         """Return the bytes of a result's file."""
         if self.folder is None:
             raise ValueError("a view without a release has no result files")
         return result_path(self.folder, *place_of(result)).read_bytes()
+
+
+@dataclass(frozen=True)
+class _ById:
+    """A result that counts as the same wherever its id is."""
+
+    result: Result = field(compare=False)
+    result_id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "result_id", self.result.result_id)
+
+
+@lru_cache(maxsize=64)
+def _kept_replicates(folder: Path, place: Place, by_id: _ById) -> NDArray[np.float32]:
+    """Read replicates; those read last are kept, since one page asks for each score of a result by itself."""
+    found = read_replicates(folder, by_id.result)
+    found.flags.writeable = False
+    return found
 
 
 def place_of(result: Result) -> Place:

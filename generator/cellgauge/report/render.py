@@ -14,6 +14,7 @@ from cellgauge.report import cells, numbers
 from cellgauge.report.charts import Figure, Layout, to_svg
 from cellgauge.report.comparison import TaskComparison, compare_task
 from cellgauge.report.formula import symbol, to_mathml
+from cellgauge.report.health import healths
 from cellgauge.report.lists import counts_in_words, range_text, taken_values
 from cellgauge.report.overviews import model_colours
 from cellgauge.report.prose import inline, to_html
@@ -48,6 +49,7 @@ class Renderer:
         self.comparisons: dict[str, TaskComparison] = {
             task.id: compare_task(view, task) for task in view.cards.tasks.values()
         }
+        self.healths = healths(view, self.comparisons.values())
         self.colours = model_colours(view.cards.models.values())
         self._convert = convert
         self._environment = Environment(

@@ -20,6 +20,9 @@ Tone = Literal[
     "", "baseline", "control", "green", "yellow", "red", "gray", "better", "worse", "simulated", "plain", "failed"
 ]
 
+Side = Literal["", "above", "below"]
+"""Of a shade that diverges: above the baseline, or below it."""
+
 
 @dataclass(frozen=True)
 class Badge:
@@ -47,6 +50,10 @@ class Cell:
     tone: Tone = ""
     shade: int = 0
     """How strongly the cell is shaded, for a number that is read as part of a picture."""
+    side: Side = ""
+    """Which of two colours the shade has."""
+    band: tuple[int, int, int] | None = None
+    """A range of ranks drawn beside the text: first, last, and how many ranks there are."""
 
 
 MISSING = Cell("–", (None,))
