@@ -62,7 +62,7 @@ def build_site(project: Project, release: str | None, out: Path, *, site_url: st
     build = project.work / "build"
     build.mkdir(parents=True, exist_ok=True)
     with FileLock(build / ".lock"):
-        view = stage(project, release, say=say)
+        view = stage(project, release, site_url=site_url and f"{site_url.rstrip('/')}/", say=say)
         out.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
         try:

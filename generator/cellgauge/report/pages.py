@@ -8,6 +8,7 @@ from typing import Any
 
 from cellgauge.cards import Card, DatasetCard, Family, MetricCard, ModelCard, TaskCard
 from cellgauge.report import cells, counted, lists, overviews
+from cellgauge.report.cite import cite_result
 from cellgauge.report.details import read_details
 from cellgauge.report.health import health_table
 from cellgauge.report.leaderboard import forest, leaderboard, parts
@@ -320,6 +321,7 @@ def result_page(renderer: Renderer, result: Result) -> Page:
     }
     difference = cells.difference_cell(row.difference, p=row.adjusted_p, decimals=one.decimals) if one and row else None
     model_badges = cells.model_cell(model, role=row.role if row else None, gates=result.gates).badges
+    title = f"{model.name} on {dataset.name}: {task.name}"
     html = renderer.fragment(
         "result.html",
         path,
@@ -343,8 +345,8 @@ def result_page(renderer: Renderer, result: Result) -> Page:
         leakage=cells.leakage_cell(result),
         wall=cells.wall_cell(result.resources),
         memory=cells.memory_cell(result.resources),
+        citation=cite_result(result, title, renderer.site_url + path),
     )
-    title = f"{model.name} on {dataset.name}: {task.name}"
     said = cells.status_text(result.status) if result.status != "done" else "scores and provenance"
     description = f"{model.name}, {task.name}, {dataset.name}: {said}."
     return Page(path, title, description, html, boost=_RESULT_BOOST, files={raw: view.raw(result)})

@@ -44,8 +44,15 @@ class Page:
 class Renderer:
     """Draws the fragments of one release."""
 
-    def __init__(self, view: ReleaseView, templates: Path, convert: Callable[[str], str] | None = None) -> None:
-        self.view = view
+    def __init__(
+        self,
+        view: ReleaseView,
+        templates: Path,
+        convert: Callable[[str], str] | None = None,
+        *,
+        site_url: str = "",
+    ) -> None:
+        self.view, self.site_url = view, site_url
         self.comparisons: dict[str, TaskComparison] = {
             task.id: compare_task(view, task) for task in view.cards.tasks.values()
         }

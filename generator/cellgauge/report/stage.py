@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from mkdocs.utils.yaml import yaml_load
 
 from cellgauge.cards import Project, UserError
 from cellgauge.cards.read import parse_yaml
@@ -31,7 +32,9 @@ PROSE = ("principles.md", "methods.md", "speed.md", "fingerprints.md", "contribu
 Say = Callable[[str], None]
 
 
-def stage(project: Project, release: str | None, *, say: Say = lambda _: None) -> ReleaseView:
+def stage(
+    project: Project, release: str | None, *, site_url: str | None = None, say: Say = lambda _: None
+) -> ReleaseView:
     """Write ``build/pages`` and ``build/overrides``; afterwards a plain ``mkdocs build`` makes the site.
 
     Everything is drawn before anything is written, so that a mistake in a card leaves the last stage as it was.
@@ -40,6 +43,8 @@ def stage(project: Project, release: str | None, *, say: Say = lambda _: None) -
     ----------
     release
         The release to show; None for the newest.
+    site_url
+        Where the site will be; None for the address in ``mkdocs.yml``.
 
     Raises
     ------
@@ -51,7 +56,9 @@ def stage(project: Project, release: str | None, *, say: Say = lambda _: None) -
     home = _read_home(project.site_src / "index.md")
     prose = {name: _prose(project.site_src / name) for name in PROSE}
     build = project.work / "build"
-    renderer = Renderer(view, project.site_src / "templates", _remembering(build / "charts"))
+    renderer = Renderer(
+        view, project.site_src / "templates", _remembering(build / "charts"), site_url=site_url or _address(project)
+    )
     pages = list(all_pages(renderer, home))
     if dead := dead_links(pages, [f"{name.removesuffix('.md')}/" for name in prose]):
         raise UserError("\n".join(dead))
@@ -59,6 +66,16 @@ def stage(project: Project, release: str | None, *, say: Say = lambda _: None) -
     frames = {name: renderer.fragment(f"frame/{name}", "") for name in ("banner.html", "release.html")}
     _write(project, build, pages, prose, frames)
     return view
+
+
+def _address(project: Project) -> str:
+    """Return where ``mkdocs.yml`` says that the site will be, ending with a slash; empty where it says nothing."""
+    path = project.source / "mkdocs.yml"
+    try:
+        address = str(yaml_load(path.read_text(encoding="utf-8")).get("site_url") or "")
+    except (OSError, yaml.YAMLError, AttributeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+    return address and f"{address.rstrip('/')}/"
 
 
 def _write(project: Project, build: Path, pages: Iterable[Page], prose: dict[str, str], frames: dict[str, str]) -> None:
