@@ -166,7 +166,7 @@ def _compare_one(view: ReleaseView, task: TaskCard, result: Result, reference: R
     row = _row(view, task, result)
     if row.role == "baseline":
         return row
-    if reference is not None and _shared(result, reference):
+    if reference is not None and share_resamples(result, reference):
         row = replace(row, in_views=_in_views(view, task, result, reference, sign))
     if row.score is None:
         why = result.why_undefined(task.primary.key)
@@ -176,7 +176,7 @@ def _compare_one(view: ReleaseView, task: TaskCard, result: Result, reference: R
         return replace(row, note="not comparable: the baseline has no score here")
     if result.replicates is None or reference.replicates is None:
         return replace(row, note="not comparable: no replicates")
-    if not _shared(result, reference):
+    if not share_resamples(result, reference):
         return replace(row, note="not comparable: it was not evaluated on the baseline's resamples")
     if row.score.interval is None or base.interval is None:
         return replace(row, note=f"not comparable: {row.score.why_no_interval or base.why_no_interval}")
@@ -189,7 +189,7 @@ def _compare_one(view: ReleaseView, task: TaskCard, result: Result, reference: R
     return replace(row, difference=difference)
 
 
-def _shared(result: Result, reference: Result) -> bool:
+def share_resamples(result: Result, reference: Result) -> bool:
     """Whether two results were evaluated on the same resamples."""
     ours, theirs = result.replicates, reference.replicates
     return ours is not None and theirs is not None and ours.stream == theirs.stream
@@ -207,15 +207,24 @@ def _difference(view: ReleaseView, result: Result, reference: Result, key: str, 
     ours, theirs = result.score(key), reference.score(key)
     if ours is None or theirs is None or ours.interval is None or theirs.interval is None:
         return None
-    replicates = replicates_of(view, result, ours), replicates_of(view, reference, theirs)
+    replicates, others = replicates_of(view, result, ours), replicates_of(view, reference, theirs)
+    return difference_between(ours, theirs, replicates, others, sign)
+
+
+def difference_between(
+    ours: Score, theirs: Score, replicates: NDArray[np.float64], others: NDArray[np.float64], sign: int
+) -> Difference:
+    """Compare two scores that have intervals and share their resamples, in the way that these were made."""
+    if ours.interval is None:
+        raise ValueError(f"{ours.key}: without an interval there is nothing to compare by")
     if ours.interval.n_groups is None:
         level = ours.interval.level
-        return paired_difference(ours.value, theirs.value, *replicates, level=level, sign=sign)
+        return paired_difference(ours.value, theirs.value, replicates, others, level=level, sign=sign)
     return paired_jackknife(
         np.array(ours.by_seed),
         np.array(theirs.by_seed),
-        replicates[0].reshape(-1, len(ours.by_seed)),
-        replicates[1].reshape(-1, len(theirs.by_seed)),
+        replicates.reshape(-1, len(ours.by_seed)),
+        others.reshape(-1, len(theirs.by_seed)),
         ours.interval.n_groups,
         level=ours.interval.level,
         sign=sign,

@@ -60,7 +60,7 @@ def leaderboard(view: ReleaseView, comparison: TaskComparison) -> Table:
         cells.LEAKAGE_COLUMN,
     )
     rows = [row for one in comparison.datasets for row in _rows(view, comparison, one)]
-    return Table("leaderboard", f"{task.name}: all results", columns, tuple(rows), GROUPS)
+    return Table("leaderboard", f"{task.name}: all results", columns, tuple(rows), GROUPS, compare="ranked")
 
 
 def parts(view: ReleaseView, comparison: TaskComparison, table: Table, dataset: str) -> list[tuple[str, Table]]:

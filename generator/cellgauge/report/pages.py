@@ -9,6 +9,7 @@ from typing import Any
 from cellgauge.cards import Card, DatasetCard, Family, MetricCard, ModelCard, TaskCard
 from cellgauge.report import cells, counted, lists, overviews
 from cellgauge.report.cite import cite_result
+from cellgauge.report.compare import compare_pages
 from cellgauge.report.details import read_details
 from cellgauge.report.health import health_table
 from cellgauge.report.leaderboard import forest, leaderboard, parts
@@ -50,6 +51,7 @@ def all_pages(renderer: Renderer, home: tuple[dict[str, Any], str]) -> Iterator[
         yield metric_page(renderer, metric)
     for result in renderer.view.results.values():
         yield result_page(renderer, result)
+    yield from compare_pages(renderer)
 
 
 @dataclass(frozen=True)

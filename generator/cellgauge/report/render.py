@@ -17,6 +17,7 @@ from cellgauge.report.formula import symbol, to_mathml
 from cellgauge.report.health import healths
 from cellgauge.report.lists import counts_in_words, range_text, taken_values
 from cellgauge.report.overviews import model_colours
+from cellgauge.report.pairs import ModelPair, compare_pairs
 from cellgauge.report.prose import inline, to_html
 from cellgauge.report.release import ReleaseView
 from cellgauge.results.schema import EXPLANATION
@@ -35,6 +36,8 @@ class Page:
     search: str = ""
     """Text by which the page is found; its description is found anyway."""
     boost: float = 1.0
+    searchable: bool = True
+    """False for a page that lists lead to and that would crowd others out of a search."""
     source: str = ""
     """The file of the card it is made from, which errors name."""
     files: dict[str, bytes] = field(default_factory=dict)
@@ -57,6 +60,7 @@ class Renderer:
             task.id: compare_task(view, task) for task in view.cards.tasks.values()
         }
         self.healths = healths(view, self.comparisons.values())
+        self.pairs: dict[tuple[str, str], ModelPair] = compare_pairs(view, self.comparisons)
         self.colours = model_colours(view.cards.models.values())
         self._convert = convert
         self._environment = Environment(
@@ -71,6 +75,7 @@ class Renderer:
             cards=view.cards,
             comparisons=self.comparisons,
             colours=self.colours,
+            compared={id_ for pair in self.pairs for id_ in pair},
             draw=self._draw,
             inline=inline,
             listing=numbers.listing,

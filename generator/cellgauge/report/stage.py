@@ -105,7 +105,7 @@ def _put(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-_LISTS = ("", "tasks/", "datasets/", "models/", "metrics/", "results/")
+_LISTS = ("", "tasks/", "datasets/", "models/", "metrics/", "results/", "compare/")
 
 
 def _places(page: Page) -> tuple[str, str]:
@@ -122,7 +122,7 @@ def _stub(page: Page, fragment: str) -> str:
         "fragment": fragment,
         "page_id": page.path or "home",
         "hide": ["navigation", "toc"],
-        "search": {"boost": page.boost},
+        "search": {"boost": page.boost} if page.searchable else {"exclude": True},
     }
     dumped = yaml.safe_dump(front, sort_keys=True, allow_unicode=True, width=1000)
     return f"---\n{dumped}---\n\n{as_plain_text(page.description)}\n\n{as_plain_text(page.search)}\n"

@@ -34,6 +34,17 @@ class Badge:
 
 
 @dataclass(frozen=True)
+class Strip:
+    """A dot with its interval on a scale that the whole column shares, as shares of its width from the left."""
+
+    value: float
+    low: float
+    high: float
+    beyond: int = 0
+    """-1 or 1 where the dot lies beyond the scale, and stands at its left or right end."""
+
+
+@dataclass(frozen=True)
 class Cell:
     """One cell."""
 
@@ -54,6 +65,8 @@ class Cell:
     """Which of two colours the shade has."""
     band: tuple[int, int, int] | None = None
     """A range of ranks drawn beside the text: first, last, and how many ranks there are."""
+    strip: Strip | None = None
+    """Drawn in place of the text, which then says the same."""
 
 
 MISSING = Cell("–", (None,))
@@ -67,7 +80,8 @@ class Column:
     key: str
     label: str
     fields: tuple[str, ...] = ("",)
-    """Suffixes of its downloaded values: ``("", "low", "high")`` gives ``key``, ``key_low`` and ``key_high``."""
+    """Suffixes of its downloaded values: ``("", "low", "high")`` gives ``key``, ``key_low`` and ``key_high``. None for
+    a column that only draws what another one holds."""
     numeric: bool = False
     direction: Literal["higher", "lower"] | None = None
     hover: str = ""
@@ -107,6 +121,8 @@ class Table:
     rows: tuple[Row, ...]
     groups: dict[str, str] = field(default_factory=dict)
     """What a group of rows is called, where that has to be said."""
+    compare: str = ""
+    """The group of rows that are models of which any two have a page; the script offers to choose them."""
 
     def part(
         self, id_: str, caption: str, *, rows: Callable[[Row], bool] | None = None, columns: Sequence[str] | None = None
@@ -165,6 +181,8 @@ class Table:
 
 
 def _padded(cell: Cell, width: int) -> tuple[Raw, ...]:
+    if not width:
+        return ()
     values = cell.raw or (cell.text,)
     return values + (None,) * (width - len(values))
 

@@ -49,6 +49,27 @@ def paired_difference(
     return Difference(sign * (value - baseline_value), low, high, p)
 
 
+def superiority(replicates: Floats, others: Floats, sign: int) -> float:
+    """Return the share of paired replicates in which the first model is better, ties counted half.
+
+    It is the mass that the bootstrap distribution of the difference has on the first model's side: how sure the data
+    are of the sign, for these units, and not how often the first model would win on another dataset. Two replicates
+    that differ by no more than their rounding are a tie, as in `paired_difference`.
+
+    Parameters
+    ----------
+    replicates, others
+        (n_replicates,) each, drawn with the same resamples.
+    sign
+        +1 where higher is better, -1 where lower is.
+    """
+    if len(replicates) != len(others) or not len(replicates):
+        raise ValueError(f"{len(replicates)} and {len(others)} replicates cannot be paired")
+    differences = sign * (np.asarray(replicates, dtype=float) - np.asarray(others, dtype=float))
+    tied = np.abs(differences) <= rounding(replicates, others)
+    return float(np.mean(np.where(tied, 0.5, differences > 0)))
+
+
 def holm(p_values: list[float]) -> list[float]:
     """Return Holm's adjusted p-values (Holm 1979): ``max_{j ≤ i} min(1, (k − j + 1) · p_(j))``, in the given order."""
     adjusted = [0.0] * len(p_values)
