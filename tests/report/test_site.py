@@ -171,7 +171,7 @@ def test_replicates_are_said_once(site):
 def test_a_dataset_says_how_many_cells_were_scored(site):
     text = text_of(site, "datasets/pbmc68k-reduced")
     assert "Cells scored 700" in text
-    assert "Cells per type Type Cells CD14+ Monocyte 100 CD4 T 600" in text
+    assert "Cells per type Type Cells CD4 T 600 CD14+ Monocyte 100" in text
 
 
 def test_the_list_of_results_is_split_by_task(site):

@@ -69,6 +69,7 @@ def build_site(project: Project, release: str | None, out: Path, *, site_url: st
             temporary.chmod(0o755)
             with _epoch(view.data_date):
                 _mkdocs(project, temporary, site_url)
+            _let_a_disk_be_searched(temporary)
             _swap(temporary, out)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -100,6 +101,15 @@ def _mkdocs(project: Project, site: Path, site_url: str | None) -> None:
                 config.plugins.on_shutdown()
         except MkDocsException as error:
             raise UserError("\n".join([*found, f"mkdocs could not build the site: {error}"])) from None
+
+
+def _let_a_disk_be_searched(site: Path) -> None:
+    """Write the search index also as a script: a page opened from disk may load no other file.
+
+    The theme looks for it under this name and in this variable.
+    """
+    index = (site / "search" / "search_index.json").read_text(encoding="utf-8")
+    (site / "search" / "search_index.js").write_text(f"var __index = {index}", encoding="utf-8")
 
 
 class _Collect(logging.Handler):

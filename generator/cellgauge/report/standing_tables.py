@@ -64,7 +64,7 @@ def standings_table(view: ReleaseView, found: Standings) -> Table:
     )
     rows = tuple(_row(view, found, one) for one in found.models)
     caption = f"Skill on {plural(len(found.datasets), 'dataset')}: 0 is {baseline}, 1 the best value possible"
-    return Table("standing", caption, columns, rows)
+    return Table("standing", caption, columns, rows, compare=True)
 
 
 def _dataset_column(one: DatasetComparison) -> Column:
@@ -105,7 +105,8 @@ def _row(view: ReleaseView, found: Standings, one: Standing) -> TableRow:
             Cell(number(median(once), DECIMALS), (median(once),)) if once else MISSING,
             Cell(number(max(peaks), 0), (max(peaks),)) if peaks else MISSING,
             _leakage(one.rows.values()),
-        )
+        ),
+        model=one.model.id,
     )
 
 

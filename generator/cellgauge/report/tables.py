@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -88,6 +89,8 @@ class Column:
     href: str | None = None
     shown: bool = True
     """False for a column that is only downloaded."""
+    choices: bool = False
+    """Whether its few different texts are offered as a choice of rows, above a long table."""
 
     @property
     def names(self) -> list[str]:
@@ -109,6 +112,8 @@ class Row:
     """Rows of one group stand together under a line; sorting stays within it."""
     instead: str = ""
     """Shown across the row in place of every cell but the first: why there is nothing else."""
+    model: str = ""
+    """The id of the model whose scores it holds; two such rows of a table can be compared."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +126,10 @@ class Table:
     rows: tuple[Row, ...]
     groups: dict[str, str] = field(default_factory=dict)
     """What a group of rows is called, where that has to be said."""
-    compare: str = ""
-    """The group of rows that are models of which any two have a page; the script offers to choose them."""
+    sorted_by: tuple[str, Literal["ascending", "descending"]] | None = None
+    """The column by which the rows of each group stand in order; None where it is no column's order."""
+    compare: bool = False
+    """Whether there is a page for each pair of its models."""
 
     def part(
         self, id_: str, caption: str, *, rows: Callable[[Row], bool] | None = None, columns: Sequence[str] | None = None
@@ -134,12 +141,18 @@ class Table:
             id=id_,
             caption=caption,
             columns=tuple(self.columns[i] for i in places),
+            sorted_by=self.sorted_by if any(self.columns[i].key == self.sorted_key for i in places) else None,
             rows=tuple(
                 replace(row, cells=tuple(row.cells[i] for i in places))
                 for row in self.rows
                 if rows is None or rows(row)
             ),
         )
+
+    @property
+    def sorted_key(self) -> str | None:
+        """The key of the column by which rows stand in order."""
+        return self.sorted_by[0] if self.sorted_by else None
 
     @property
     def shown(self) -> list[tuple[int, Column]]:
@@ -178,6 +191,11 @@ class Table:
         """Return the table as JSON, with what it is about before its rows."""
         document = {**about, "rows": self.records()}
         return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def alphabetical(text: str) -> list[str | int]:
+    """Return what to sort names by: letters without case, and numbers by their size, as the page's script does."""
+    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"([0-9]+)", text.casefold()))]
 
 
 def _padded(cell: Cell, width: int) -> tuple[Raw, ...]:
