@@ -130,6 +130,22 @@ def place_of(result: Result) -> Place:
     return (result.task.id, result.dataset.id, result.model.id)
 
 
+def release_shown(project: Project, release: str | None) -> str | None:
+    """Return the release that is meant: the one named, or the newest; None where the project has none.
+
+    Raises
+    ------
+    UserError
+        When there is no such release.
+    """
+    known = list_releases(project.work / "results")
+    if release is None:
+        return known[-1] if known else None
+    if release not in known:
+        raise UserError(f'unknown release "{release}"{did_you_mean(release, known)}')
+    return release
+
+
 def load_release(project: Project, release: str | None) -> ReleaseView:
     """Read the cards of a project and the results of one of its releases.
 
@@ -143,13 +159,9 @@ def load_release(project: Project, release: str | None) -> ReleaseView:
     UserError
         When there is no such release, a file of it is broken, or it speaks of a card that is gone.
     """
-    known = list_releases(project.work / "results")
+    release = release_shown(project, release)
     if release is None:
-        if not known:
-            return ReleaseView(load_cards(project))
-        release = known[-1]
-    if release not in known:
-        raise UserError(f'unknown release "{release}"{did_you_mean(release, known)}')
+        return ReleaseView(load_cards(project))
     cards = load_cards(project, release)
     folder = project.release(release)
     meta = read_release(folder)
