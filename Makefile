@@ -61,8 +61,8 @@ bench: $(VENV)/.installed-test $(VENV)/peer/.installed  ## time and memory besid
 
 .PHONY: test-models
 test-models: $(VENV)/torch-2.5/.installed $(VENV)/torch-2.3/.installed  ## adapters of pretrained models, with random weights; installs gigabytes
-	PYTHONPATH=generator $(VENV)/torch-2.5/bin/python -m pytest $(IMAGES_OF_2_5) $(PYTEST_ARGS)
-	PYTHONPATH=generator $(VENV)/torch-2.3/bin/python -m pytest $(IMAGES_OF_2_3) $(PYTEST_ARGS)
+	CELLGAUGE_REQUIRE=models PYTHONPATH=generator $(VENV)/torch-2.5/bin/python -m pytest $(IMAGES_OF_2_5) $(PYTEST_ARGS)
+	CELLGAUGE_REQUIRE=models PYTHONPATH=generator $(VENV)/torch-2.3/bin/python -m pytest $(IMAGES_OF_2_3) $(PYTEST_ARGS)
 
 .PHONY: coverage
 coverage: $(VENV)/.installed-test  ## simulate how often the intervals hold what they say; takes a quarter of an hour

@@ -48,6 +48,10 @@
     parent.insertBefore(element, parent.firstChild);
   }
 
+  function describing(figure) {
+    return figure.querySelector("[role=img]").getAttribute("aria-label");
+  }
+
   function asFile(figure, held) {
     var svg = figure.querySelector("[data-layout] > svg").cloneNode(true);
     withPalette(function (resolved) {
@@ -63,7 +67,7 @@
     svg.setAttribute("role", "img");
     svg.setAttribute("font-family", FONT);
     child(svg, "rect", { width: "100%", height: "100%", fill: "#ffffff" });
-    child(svg, "desc", {}, held.description);
+    child(svg, "desc", {}, describing(figure));
     child(svg, "title", {}, held.title);
     return new XMLSerializer().serializeToString(svg);
   }
@@ -82,13 +86,45 @@
     image.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(text);
   }
 
-  function specification(held, layout) {
-    return Object.assign({}, held.layouts[layout], { datasets: held.datasets });
+  // As in Python: empty where there is no value, and text that a spreadsheet would run as a formula gets an apostrophe.
+  function field(value) {
+    if (value === null || value === undefined) return "";
+    var text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? "'" + value : String(value);
+    return /[",\r\n]/.test(text) ? '"' + text.replace(/"/g, '""') + '"' : text;
   }
 
-  function asSpecification(held) {
-    var spec = specification(held, Object.keys(held.layouts)[0]);
-    spec.description = held.title + ". " + held.description;
+  function asCsv(held) {
+    var names = Object.keys(held.names);
+    var rows = held.datasets.rows.map(function (row) {
+      return names.map(function (name) {
+        return field(row[name]);
+      });
+    });
+    return [names.map(field)].concat(rows).join("\n") + "\n";
+  }
+
+  function fill(part, values) {
+    if (typeof part === "string") return part.charAt(0) === "@" ? values[part.slice(1)] : part;
+    if (Array.isArray(part)) {
+      return part.map(function (one) {
+        return fill(one, values);
+      });
+    }
+    if (part === null || typeof part !== "object") return part;
+    return Object.keys(part).reduce(function (made, key) {
+      made[key] = fill(part[key], values);
+      return made;
+    }, {});
+  }
+
+  function specification(vega, held, layout) {
+    var one = held.layouts[layout];
+    return Object.assign(fill(vega.forms[one.form], one.values), { datasets: held.datasets });
+  }
+
+  function asSpecification(vega, held, description) {
+    var spec = specification(vega, held, Object.keys(held.layouts)[0]);
+    spec.description = held.title + ". " + description;
     spec.background = "white";
     return withPalette(function (resolved) {
       return resolved(JSON.stringify(spec, null, 1)) + "\n";
@@ -104,10 +140,13 @@
         savePng(asFile(figure, held), figure.dataset.file + ".png");
       },
       CSV: function () {
-        save(new Blob([held.csv], { type: "text/csv" }), figure.dataset.file + ".csv");
+        save(new Blob([asCsv(held)], { type: "text/csv" }), figure.dataset.file + ".csv");
       },
       "Vega-Lite": function () {
-        save(new Blob([asSpecification(held)], { type: "application/json" }), figure.dataset.file + ".vl.json");
+        load(figure.dataset.vega).then(function (vega) {
+          var text = asSpecification(vega, held, describing(figure));
+          save(new Blob([text], { type: "application/json" }), figure.dataset.file + ".vl.json");
+        });
       },
     };
     var bar = document.createElement("p");
@@ -155,8 +194,9 @@
   function tooltips(held) {
     return function (handler, event, item, datum) {
       var lines = [];
-      // The first column is the name, which stands above the others.
-      Object.keys(held.names).slice(1).forEach(function (key) {
+      // The first column is the name, which stands above the others where there is one.
+      var names = Object.keys(held.names).slice(datum && datum._label ? 1 : 0);
+      names.forEach(function (key) {
         var value = datum && datum[key];
         if (value === undefined || value === null) return;
         var line = document.createElement("div");
@@ -182,11 +222,11 @@
     if (place.cgAsked) return;
     place.cgAsked = true;
     load(figure.dataset.vega)
-      .then(function (embed) {
+      .then(function (vega) {
         var live = document.createElement("div");
         live.className = "cg-live";
         var options = { actions: false, defaultStyle: false, renderer: "svg", tooltip: tooltips(held) };
-        return embed(live, specification(held, place.dataset.layout), options).then(function () {
+        return vega(live, specification(vega, held, place.dataset.layout), options).then(function () {
           place.append(live);
           place.classList.add("cg-is-live");
         });

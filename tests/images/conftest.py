@@ -1,11 +1,15 @@
-"""Runs the programs of images without a container, on folders of their own."""
+"""Runs the programs of images without a container, on folders of their own.
+
+A module of tests is skipped where the package of its model is missing; CELLGAUGE_REQUIRE=models turns that into a
+failure, so that `make test-models` cannot pass by skipping.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,16 @@ import pytest
 from cellgauge.models.contract import MEANINGS, Request, Response, read_embedding, read_response, write_input
 
 IMAGES = Path(__file__).resolve().parents[2] / "generator" / "images"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if report.skipped and "models" in os.environ.get("CELLGAUGE_REQUIRE", "").replace(",", " ").split():
+        *_, reason = report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{reason.removeprefix('Skipped: ')} (required by CELLGAUGE_REQUIRE)"
+    return report
 
 
 @dataclass(frozen=True)
@@ -32,7 +46,16 @@ class Ran:
 def run_program() -> Callable[..., Ran]:
     """Runs the program of an image on cells; ``<root>/weights`` is up to whoever asks."""
 
-    def run(image: str, root: Path, adata: ad.AnnData, *, modules: Path | None = None, **asked: Any) -> Ran:
+    def run(
+        image: str,
+        root: Path,
+        adata: ad.AnnData,
+        *,
+        modules: Path | None = None,
+        expect: int | None = None,
+        **asked: Any,
+    ) -> Ran:
+        """Run it; ``modules`` is a folder to import from, ``expect`` the exit code that it has to end with."""
         for name in ("input", "output"):
             (root / name).mkdir(parents=True, exist_ok=True)
         usual: dict[str, Any] = {"output": "embedding", "seed": 0, "params": {}, "values": "counts", "threads": 1}
@@ -49,6 +72,7 @@ def run_program() -> Callable[..., Ran]:
             timeout=240,
             check=False,
         )
+        assert expect in (None, ended.returncode), ended.stderr[-3000:]
         return Ran(ended.returncode, root / "output", ended.stderr)
 
     return run

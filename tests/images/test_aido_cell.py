@@ -21,22 +21,18 @@ from scipy import sparse
 
 from cellgauge.models.contract import read_embedding, read_response
 
+torch = pytest.importorskip("torch", reason="needs modelgenerator: make test-models")
+pytest.importorskip("modelgenerator", reason="needs modelgenerator: make test-models")
+
 IMAGES = Path(__file__).resolve().parents[2] / "generator" / "images"
 Run = Callable[..., Any]
 FOLDER = "AIDO.Cell-3M"
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        importlib.util.find_spec("modelgenerator") is None,
-        reason="modelgenerator is not installed here: make test-models",
-    ),
-]
+pytestmark = pytest.mark.slow  # each call imports torch anew
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of random weights with the files that the published one has."""
-    import torch
     from modelgenerator.huggingface_models.cellfoundation.configuration_cellfoundation import CellFoundationConfig
     from modelgenerator.huggingface_models.cellfoundation.modeling_cellfoundation import CellFoundationModel
 
@@ -87,7 +83,6 @@ def cells(adapter: ModuleType) -> ad.AnnData:
 def test_it_is_the_mean_over_the_genes_that_the_cells_have(
     run: Run, tmp_path: Path, trained: Path, cells: ad.AnnData, adapter: ModuleType
 ) -> None:
-    import torch
     from modelgenerator.huggingface_models.cellfoundation import modeling_cellfoundation as package
 
     output = run(tmp_path, trained, cells)
@@ -115,8 +110,6 @@ def test_it_is_the_mean_over_the_genes_that_the_cells_have(
 
 
 def test_positions_of_one_cell_attend_to_each_other_and_to_no_other_cell(adapter: ModuleType) -> None:
-    import torch
-
     torch.manual_seed(0)
     query, key, value = torch.randn(3, 4 * 7, 2, 5)
     ends = torch.arange(5) * 7
@@ -175,8 +168,6 @@ def _attention_by_its_formula(
     query: Any, key: Any, value: Any, ends: Any, *_: Any, softmax_scale: float, causal: bool
 ) -> Any:
     """Attend within each stretch between two ends."""
-    import torch
-
     assert not causal
     parts = []
     for start, stop in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):
@@ -216,16 +207,7 @@ def run(run_program: Callable[..., Any]) -> Run:
                 kept = {name: tensor for name, tensor in load_file(path).items() if name != lack}
                 assert len(kept) == len(load_file(path)) - 1
                 save_file(kept, target, metadata={"format": "pt"})
-        ran = run_program(
-            "aido-cell",
-            root,
-            cells,
-            params={"variant": "aido_cell_3m", **params},
-            seed=seed,
-            taxa=taxa or [9606],
-            threads=2,
-        )
-        assert ran.exit_code == expect, ran.log[-3000:]
-        return ran.output
+        asked = {"params": {"variant": "aido_cell_3m", **params}, "seed": seed, "taxa": taxa or [9606], "threads": 2}
+        return run_program("aido-cell", root, cells, expect=expect, **asked).output
 
     return run

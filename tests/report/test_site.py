@@ -149,70 +149,6 @@ def test_verdicts_are_found_in_text(site):
     assert task["boost"] > result["boost"]
 
 
-HOSTILE = (
-    "\"><script>alert(1)</script><img src=x onerror=alert(1)> {{ 7*7 }} {% raw %} {: .x onclick=y } `a` *b* # '&lt;"
-)
-
-
-def test_hostile_cards_are_only_text(project, release, edit):
-    """Every text of a card and of a result comes out as text, wherever it shows."""
-    quoted = json.dumps(HOSTILE)
-    edit("site_src/models/svd.md", "name: Truncated SVD", f"name: {quoted}")
-    edit("site_src/models/svd.md", "summary: ", f"summary: {quoted} # ")
-    edit("site_src/models/svd.md", "\n---\n", f"\n---\n{HOSTILE}\n\n[x](javascript:alert(1)) <b onclick=x>\n")
-    edit("site_src/tasks/clustering.md", "name: Cell clustering", f"name: {quoted}")
-    edit("site_src/datasets/toy-blood.md", "name: Toy blood", f"name: {quoted}")
-    metric, task, dataset = "metrics/adjusted-rand-index.md", "tasks/clustering.md", "datasets/toy-blood.md"
-    edit(f"site_src/{metric}", "short_name: ARI", f"short_name: {quoted}")
-    edit(f"site_src/{metric}", "symbols:\n", f"symbols:\n  - {quoted}\n")
-    edit(f"site_src/{metric}", r"\mathrm{ARI} =", r'\mathrm{ARI} = \text{" onfocus=alert(1) autofocus} +')
-    edit(f"site_src/{metric}", "misleads: >-\n", f"misleads: >-\n  {HOSTILE}\n")
-    edit(f"site_src/{metric}", "implementation: ", f"implementation: {quoted} # ")
-    edit(f"site_src/{metric}", "sources:\n", f"sources:\n  - text: {quoted}\n    url: https://example.org/?'onx=1\n")
-    edit(f"site_src/{task}", "question: >-\n", f"question: >-\n  {HOSTILE}\n")
-    edit(f"site_src/{task}", "procedure:\n", f"procedure:\n  - {quoted}\n")
-    edit(f"site_src/{task}", "references:\n", f"references:\n  - text: {quoted}\n")
-    edit(f"site_src/{dataset}", "limits:\n", f"limits:\n  - {quoted}\n")
-    edit(f"site_src/{dataset}", "citations:\n", f"citations:\n  - text: {quoted}\n")
-    edit(f"site_src/{dataset}", "not_used:\n", f"not_used:\n  other: {quoted}\n")
-    edit("site_src/models/svd.md", "limits:\n", f"limits:\n  - {quoted}\n")
-    edit("site_src/models/svd.md", "intended_use:\n", f"intended_use:\n  - {quoted}\n")
-    edit("site_src/models/svd.md", "hardware: Any CPU", f"hardware: {quoted}\nleakage:\n  - dataset: toy-blood\n"
-         f"    class: yellow\n    reason: {quoted}\n    confidence: low\n"
-         f"    sources: [{{text: {quoted}}}]")  # fmt: skip
-    release.__init__(project)  # the cards have changed
-    for dataset in ("pbmc68k-reduced", "toy-blood"):
-        for model in ("pca", "svd", "random"):
-            release.add("clustering", dataset, model, 0.5)
-    release.add_empty("clustering", "pbmc68k-reduced", "nmf", "failed", HOSTILE)
-    release.plan("clustering", "toy-blood", "nmf", "not_applicable", HOSTILE)
-    site = build_site(release.finish(), None, project.work / "site", say=lambda _: None)
-
-    class Elements(HTMLParser):
-        def handle_starttag(self, tag, attrs):
-            attributes = dict(attrs)
-            assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
-            assert not str(attributes.get("href", "")).lower().startswith("javascript"), attributes
-            assert attributes.get("src") != "x"
-            if tag == "script":
-                assert "src" in attributes or attributes.get("id") == "__config" or not attributes
-
-    for path in site.rglob("*.html"):
-        text = path.read_text(encoding="utf-8")
-        assert "<script>alert" not in text, path
-        assert " 49 " not in re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL), (
-            f"{path}: a template in a text was run"
-        )
-        Elements().feed(text)
-    shown = {"metrics/adjusted-rand-index": 5, "tasks/clustering": 5, "datasets/toy-blood": 4, "models/svd": 6}
-    for page, times in shown.items():
-        text = (site / page / "index.html").read_text(encoding="utf-8")
-        assert text.count("&lt;script&gt;alert(1)") >= times, page
-    title = re.search(r"<title>(.*?)</title>", (site / "models/svd/index.html").read_text(encoding="utf-8"), re.DOTALL)
-    assert "&lt;script&gt;" in title[1]
-    assert "<script" not in (site / "search/search_index.json").read_text(encoding="utf-8")
-
-
 def text_of(site, page):
     text = (site / page / "index.html").read_text(encoding="utf-8")
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
@@ -235,7 +171,7 @@ def test_replicates_are_said_once(site):
 def test_a_dataset_says_how_many_cells_were_scored(site):
     text = text_of(site, "datasets/pbmc68k-reduced")
     assert "Cells scored 700" in text
-    assert "Cells per type Type Cells CD14+ Monocyte 100 CD4 T 600" in text
+    assert "Cells per type Type Cells CD4 T 600 CD14+ Monocyte 100" in text
 
 
 def test_the_list_of_results_is_split_by_task(site):

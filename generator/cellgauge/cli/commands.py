@@ -269,14 +269,15 @@ def status(start: Path | None, /, release: str, as_json: bool) -> None:
 @_release_option(required=False)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where the site goes [default: site/].")
 @click.option("--site-url", metavar="URL", help="Where the site will be [default: site_url in mkdocs.yml].")
+@click.option("--again", is_flag=True, help="Also when nothing has changed since the site was built.")
 @click.pass_obj
-def build(start: Path | None, /, release: str | None, out: Path | None, site_url: str | None) -> None:
+def build(start: Path | None, /, release: str | None, out: Path | None, site_url: str | None, again: bool) -> None:
     """Build the site of a release [default: the newest]."""
     from cellgauge.cards.project import find_project
     from cellgauge.report.build import build_site
 
     project = find_project(start)
-    build_site(project, release, out or project.work / "site", site_url=site_url, say=click.echo)
+    build_site(project, release, out or project.work / "site", site_url=site_url, again=again, say=click.echo)
 
 
 @main.command()

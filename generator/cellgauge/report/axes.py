@@ -27,16 +27,32 @@ LETTER_PX = 7.1
 """Room for one letter of a label at 13 px: what most names need at most."""
 
 
+Form = dict[str, Any]
+"""A Vega-Lite specification with names in place of what differs between figures, and without data."""
+
+
 @dataclass(frozen=True)
 class Spec:
-    """A Vega-Lite specification, with its data kept apart: layouts of one figure share them."""
+    """A Vega-Lite specification in its parts: pages hold the form once for all their figures."""
 
-    chart: dict[str, Any]
+    form: str
+    """One of ``FORMS``."""
+    values: dict[str, Any]
+    """What its names stand for."""
     datasets: dict[str, list[dict[str, Any]]]
+    """Its data; layouts of one figure share them."""
+
+    def whole(self) -> dict[str, Any]:
+        """Return the parts put together."""
+        return {**fill(FORMS[self.form](), self.values), "datasets": self.datasets}
 
     def to_json(self) -> str:
-        """Return all of it, the same for the same figure."""
-        return json.dumps({**self.chart, "datasets": self.datasets}, sort_keys=True, ensure_ascii=False)
+        """Return the whole, the same for the same figure."""
+        return json.dumps(self.whole(), sort_keys=True, ensure_ascii=False)
+
+
+FORMS: dict[str, Callable[[], Form]] = {}
+"""Every form by its name; each is built when it is first asked for."""
 
 
 class Drawable(Protocol):
@@ -66,18 +82,18 @@ class Drawable(Protocol):
         """Return its specification in one layout."""
 
 
-def form(build: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-    """Make a function that builds a form build it once, and let Altair take names in place of numbers."""
+def add_form(name: str, build: Callable[..., Form], *features: Any) -> None:
+    """Give a form its name; it is built once, and Altair lets it have names in place of numbers."""
 
     @functools.cache
-    def built(*features: Any) -> dict[str, Any]:
+    def built() -> Form:
         with debug_mode(False):
             return build(*features)
 
-    return built
+    FORMS[name] = built
 
 
-def finish(layers: list[alt.Chart]) -> dict[str, Any]:
+def finish(layers: list[alt.Chart]) -> Form:
     """Return a form of these layers; ``@width``, ``@height`` and the paddings are yet to be filled in."""
     chart = alt.layer(
         *layers,
@@ -109,7 +125,7 @@ def finish(layers: list[alt.Chart]) -> dict[str, Any]:
         labelBound=False,
         labelFlush=False,
     )
-    built: dict[str, Any] = chart.to_dict(validate=False)
+    built: Form = chart.to_dict(validate=False)
     return built
 
 
@@ -136,15 +152,15 @@ def as_is(channel: type[Any], field: str) -> Any:
     return channel(field, type="nominal", scale=None, legend=None)
 
 
-def fill(form: Any, values: Mapping[str, Any]) -> Any:
+def fill(part: Any, values: Mapping[str, Any]) -> Any:
     """Return a form with values in place of its names."""
-    if isinstance(form, str):
-        return values[form[1:]] if form.startswith("@") else form
-    if isinstance(form, dict):
-        return {key: fill(value, values) for key, value in form.items()}
-    if isinstance(form, list):
-        return [fill(value, values) for value in form]
-    return form
+    if isinstance(part, str):
+        return values[part[1:]] if part.startswith("@") else part
+    if isinstance(part, dict):
+        return {key: fill(value, values) for key, value in part.items()}
+    if isinstance(part, list):
+        return [fill(value, values) for value in part]
+    return part
 
 
 def ticks(domain: tuple[float, float], wanted: int) -> tuple[list[float], int]:

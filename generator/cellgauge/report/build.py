@@ -24,7 +24,9 @@ from mkdocs.exceptions import MkDocsException
 from mkdocs.utils.yaml import yaml_load
 
 from cellgauge.cards import Project, UserError
+from cellgauge.report.release import release_shown
 from cellgauge.report.stage import Say, stage
+from cellgauge.report.unchanged import Built, inputs_digest
 
 _OLDEST = 315532800  # 1980-01-01: the least that every archive format can hold
 
@@ -34,8 +36,10 @@ def served_folder(project: Project) -> Path:
     return project.work / "build" / "served"
 
 
-def build_site(project: Project, release: str | None, out: Path, *, site_url: str | None = None, say: Say) -> Path:
-    """Build the site of one release.
+def build_site(
+    project: Project, release: str | None, out: Path, *, site_url: str | None = None, again: bool = False, say: Say
+) -> Path:
+    """Build the site of one release; where nothing has changed since it was built, nothing is done.
 
     Parameters
     ----------
@@ -45,6 +49,8 @@ def build_site(project: Project, release: str | None, out: Path, *, site_url: st
         The folder to put the site into. It is replaced as a whole, and only when the build succeeded.
     site_url
         The address it will be published at; None for the one in ``mkdocs.yml``.
+    again
+        Build it also where nothing has changed.
     say
         Called with a line for each step.
 
@@ -62,14 +68,20 @@ def build_site(project: Project, release: str | None, out: Path, *, site_url: st
     build = project.work / "build"
     build.mkdir(parents=True, exist_ok=True)
     with FileLock(build / ".lock"):
-        view = stage(project, release, say=say)
+        built, inputs = Built(build, out), inputs_digest(project, release_shown(project, release), site_url)
+        if not again and built.is_from(inputs):
+            say(f"nothing has changed: the site in {out} is as it would be built now")
+            return out
+        view = stage(project, release, site_url=site_url and f"{site_url.rstrip('/')}/", say=say)
         out.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
         try:
             temporary.chmod(0o755)
             with _epoch(view.data_date):
                 _mkdocs(project, temporary, site_url)
+            _let_a_disk_be_searched(temporary)
             _swap(temporary, out)
+            built.note(inputs)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     say(f"the site is in {out}")
@@ -100,6 +112,15 @@ def _mkdocs(project: Project, site: Path, site_url: str | None) -> None:
                 config.plugins.on_shutdown()
         except MkDocsException as error:
             raise UserError("\n".join([*found, f"mkdocs could not build the site: {error}"])) from None
+
+
+def _let_a_disk_be_searched(site: Path) -> None:
+    """Write the search index also as a script: a page opened from disk may load no other file.
+
+    The theme looks for it under this name and in this variable.
+    """
+    index = (site / "search" / "search_index.json").read_text(encoding="utf-8")
+    (site / "search" / "search_index.js").write_text(f"var __index = {index}", encoding="utf-8")
 
 
 class _Collect(logging.Handler):

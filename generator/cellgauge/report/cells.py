@@ -41,7 +41,9 @@ GATE_NAMES: dict[GateName, str] = {
     "coverage": "gene coverage",
     "not-a-control": "telling from noise",
 }
-LEAKAGE_COLUMN = Column("leakage", "Leakage", ("", "evidence"), hover="Whether the model saw these data in training")
+LEAKAGE_COLUMN = Column(
+    "leakage", "Leakage", ("", "evidence"), hover="Whether the model saw these data in training", choices=True
+)
 
 
 def page_of(result: Result) -> str:

@@ -26,6 +26,7 @@ _WORD_PX = 84
 _ARROWS = {-1: "triangle-left", 0: "circle", 1: "triangle-right"}
 VALUE = Column("value", "Value", ("", "low", "high"), numeric=True)
 NAME = Column("name", "Name")
+SEEDS = Column("seed", "Single seeds")
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class Mark:
     colour: str = GREY
     below: bool = False
     """Below the separator: a reference point that is not ranked."""
-    faint: tuple[float, ...] = ()
-    """Further values drawn faintly behind, such as one per seed."""
+    faint: tuple[float | None, ...] = ()
+    """Further values drawn faintly behind, such as one per seed; None where this row lacks one that others have."""
     id: Raw = None
     """How the row is called in downloads; None for its label."""
 
@@ -82,6 +83,8 @@ class Figure:
     """The column of the rows' names in its table."""
     values: Column = VALUE
     """The column of the values and intervals that it draws."""
+    faints: Column = SEEDS
+    """The column of the faint values; with a single field these are numbered."""
     reference_name: str = ""
     """Written on the reference line."""
     dashed_name: str = ""
@@ -90,16 +93,19 @@ class Figure:
     def data(self) -> Table:
         """The table that is drawn: all of it, and nothing else."""
         words = any(mark.word for mark in self.marks)
-        seeds = tuple(str(place + 1) for place in range(max(len(mark.faint) for mark in self.marks)))
+        n_faint = max(len(mark.faint) for mark in self.marks)
+        numbered = tuple(str(place + 1) for place in range(n_faint))
+        faints = replace(self.faints, fields=numbered if self.faints.fields == ("",) else self.faints.fields)
         columns = [self.names, replace(self.values, numeric=True)]
         columns += [Column("verdict", "Verdict")] if words else []
-        columns += [Column("seed", "Single seeds", seeds)] if seeds else []
+        columns += [faints] if n_faint else []
         rows = []
         for mark in self.marks:
             cells = [Cell(mark.label, (mark.label if mark.id is None else mark.id,))]
             cells += [Cell(mark.numbers, (mark.value, mark.low, mark.high))]
             cells += [Cell(mark.word, (mark.word or None,))] if words else []
-            cells += [Cell(", ".join(number(x) for x in mark.faint), mark.faint or (None,))] if seeds else []
+            faint = ", ".join("–" if x is None else number(x) for x in mark.faint)
+            cells += [Cell(faint, mark.faint or (None,))] if n_faint else []
             rows.append(Row(tuple(cells)))
         return Table(f"figure-{self.id}-data", self.title or self.axis, tuple(columns), tuple(rows))
 
@@ -159,7 +165,8 @@ class Figure:
             "small": 11 if layout == "mini" else 12,
             **_text_places(layout, shape, width),
         }
-        return Spec(axes.fill(_form(layout, named), values), self._datasets(above, gap, shape.letters))
+        form = f"dots-{layout}-named" if named else f"dots-{layout}"
+        return Spec(form, values, self._datasets(above, gap, shape.letters))
 
     def _datasets(self, above: int, gap: float, letters: int) -> dict[str, list[dict[str, Any]]]:
         """Return what is drawn: the table's records, and beside them, after underscores, how each row looks."""
@@ -177,7 +184,9 @@ class Figure:
                 "_shape": _ARROWS[side],
             }
             rows.append({**record, **looks})
-            faint += [{"_x": x, "_y": y, "_colour": mark.colour} for x in mark.faint if low <= x <= high]
+            faint += [
+                {"_x": x, "_y": y, "_colour": mark.colour} for x in mark.faint if x is not None and low <= x <= high
+            ]
         lines = [
             {"_x": x, "_name": name, "_dash": dash, "_opacity": opacity}
             for x, name, dash, opacity in (
@@ -241,8 +250,7 @@ def to_svg(figure: Drawable, layout: Layout) -> str:
     return vega.to_svg(figure.spec(layout).to_json())
 
 
-@axes.form
-def _form(layout: Layout, named: bool) -> dict[str, Any]:
+def _form(layout: Layout, named: bool) -> axes.Form:
     """Build the form: lines, separator, faint dots, bars, dots and texts, from back to front."""
     mini = layout == "mini"
     x, y, colour = alt.X("@value:Q"), axes.y_rows(), axes.as_is(alt.Color, "_colour")
@@ -259,10 +267,10 @@ def _form(layout: Layout, named: bool) -> dict[str, Any]:
         .mark_rule(color=RULE, strokeDash=[2, 3])
         .encode(x=alt.value("@separator_from"), x2=alt.value("@separator_to"), y=y),
         axes.layer("faint", "faint")
-        .mark_point(filled=True, size=26, opacity=0.3)
+        .mark_point(filled=True, size=26, opacity=1, fillOpacity=0.3)
         .encode(x=alt.X("_x:Q"), y=alt.Y("_y:Q"), color=colour),
         axes.layer("bars")
-        .mark_rule(strokeWidth=1.6 if mini else 2, opacity=0.75)
+        .mark_rule(strokeWidth=1.6 if mini else 2, strokeOpacity=0.75)
         .encode(x=alt.X("@low:Q"), x2="@high:Q", y=alt.Y("_y:Q"), color=colour),
         axes.layer("dots")
         .mark_point(filled=True, size=40 if mini else 75, opacity=1)
@@ -283,6 +291,12 @@ def _form(layout: Layout, named: bool) -> dict[str, Any]:
         names = axes.layer("names", "lines").mark_text(fontSize=11, fillOpacity=0.75)
         layers.append(names.encode(x=alt.X("_x:Q"), y=alt.value(-9), text=alt.Text("_name:N")))
     return axes.finish(layers)
+
+
+for _layout in ("wide", "narrow", "mini"):
+    axes.add_form(f"dots-{_layout}", _form, _layout, False)
+for _layout in ("wide", "narrow"):
+    axes.add_form(f"dots-{_layout}-named", _form, _layout, True)
 
 
 def _with_labels(shape: _Shape, figure: Figure) -> _Shape:

@@ -72,7 +72,7 @@ class TaskComparison:
     @property
     def measured(self) -> list[DatasetComparison]:
         """Datasets of measured cells that count: simulated ones and demonstrations never do."""
-        return [one for one in self.datasets if _kind(one) == "measured"]
+        return [one for one in self.datasets if kind_of(one) == "measured"]
 
     def on(self, dataset: str) -> DatasetComparison | None:
         """Return the comparison on one dataset, if it has results."""
@@ -120,12 +120,12 @@ class TaskComparison:
         if not any(one.rows for one in self.datasets):
             return Verdict(self._why_no_scores(), "")
         counted = [one for one in self.measured if one.judged]
-        apart = {kind: [one for one in self.datasets if _kind(one) == kind and one.judged] for kind in _APART}
+        apart = {kind: [one for one in self.datasets if kind_of(one) == kind and one.judged] for kind in _APART}
         uncounted = next((kind for kind in _APART if apart[kind]), None)
         if not counted and uncounted is None:
             return Verdict(f"Nothing to compare yet: {self._why_nothing()}{self._left_out(self.datasets)}.", "")
         chosen = counted or apart[uncounted or ""]
-        where = f"on {_in_sentence(self.task.name)}"
+        where = f"on {in_sentence(self.task.name)}"
         if not counted:
             where += f" in {_APART[uncounted or '']}"
         sentence = self._of_one(chosen[0], where) if len(chosen) == 1 else self._of_several(chosen, where)
@@ -235,6 +235,8 @@ class TaskComparison:
             what = f"{row.word} than {baseline} {where}, {_by(row, one)}{small}"
             return f"{row.model.name}, the only model compared, is {what}"
         parts = [self._counts_of_one(one, where, better, worse)]
+        if better > 1 and one.n_tied_first > 1:
+            parts.append(f"the first {_in_letters(one.n_tied_first)} cannot be told apart")
         if doubted := one.count("in doubt"):
             parts.append(f"{doubted} {self._in_doubt('gains' if doubted == 1 else 'gain')}")
         for word in _SLIGHTLY:
@@ -315,7 +317,7 @@ _APART = {"simulated": "simulated data", "demonstration": "a demonstration"}
 """Kinds of datasets that never count, as they stand in a sentence; the first that there is makes a verdict alone."""
 
 
-def _kind(one: DatasetComparison) -> str:
+def kind_of(one: DatasetComparison) -> str:
     """Return whether a dataset counts: measured, or why it does not."""
     if one.dataset.evidence == "simulated":
         return "simulated"
@@ -329,7 +331,7 @@ def compare_task(view: ReleaseView, task: TaskCard) -> TaskComparison:
         by_dataset.setdefault(result.dataset.id, []).append(result)
     datasets = tuple(compare_on(view, task, dataset, results) for dataset, results in sorted(by_dataset.items()))
     # Measured data come first, whatever their names.
-    ordered = tuple(sorted(datasets, key=lambda one: ["measured", *_APART].index(_kind(one))))
+    ordered = tuple(sorted(datasets, key=lambda one: ["measured", *_APART].index(kind_of(one))))
     metrics = view.cards.metrics
     guard = metrics[task.guard.metric] if task.guard else None
     return TaskComparison(task, metrics[task.primary.metric], view.cards.models[task.baseline], ordered, guard)
@@ -379,10 +381,15 @@ def _too_few(one: DatasetComparison) -> str:
     return f"too few resamples to judge {plural(len(one.judged), 'model')}"
 
 
+def _in_letters(count: int) -> str:
+    words = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    return words[count - 2] if count <= len(words) + 1 else str(count)
+
+
 def _are(count: int) -> str:
     return "is" if count == 1 else "are"
 
 
-def _in_sentence(name: str) -> str:
+def in_sentence(name: str) -> str:
     """Return a name as it stands inside a sentence: "Cell clustering" becomes "cell clustering"."""
     return name[0].lower() + name[1:] if name[1:2].islower() else name

@@ -89,6 +89,17 @@ class DatasetComparison:
         return [row for row in self.rows if row.word is not None]
 
     @property
+    def n_ranks(self) -> int:
+        """How many models and baseline are compared with each other; 0 without a ranking."""
+        return len(self.ranking.ranges) if self.ranking else 0
+
+    @property
+    def n_tied_first(self) -> int:
+        """How many models, the best by score among them, cannot be told apart from each other; 0 without a ranking."""
+        bands = [band for band in self.ranking.bands if self.ranking.order[0] in band] if self.ranking else []
+        return max(map(len, bands), default=0)
+
+    @property
     def decimals(self) -> int:
         """Decimals of differences: as for scores, or more where a bound that decides would read as zero."""
         deciding = [bound for row in self.judged if row.word != "not separated" for bound in _bounds(row)]
@@ -155,7 +166,7 @@ def _compare_one(view: ReleaseView, task: TaskCard, result: Result, reference: R
     row = _row(view, task, result)
     if row.role == "baseline":
         return row
-    if reference is not None and _shared(result, reference):
+    if reference is not None and share_resamples(result, reference):
         row = replace(row, in_views=_in_views(view, task, result, reference, sign))
     if row.score is None:
         why = result.why_undefined(task.primary.key)
@@ -165,7 +176,7 @@ def _compare_one(view: ReleaseView, task: TaskCard, result: Result, reference: R
         return replace(row, note="not comparable: the baseline has no score here")
     if result.replicates is None or reference.replicates is None:
         return replace(row, note="not comparable: no replicates")
-    if not _shared(result, reference):
+    if not share_resamples(result, reference):
         return replace(row, note="not comparable: it was not evaluated on the baseline's resamples")
     if row.score.interval is None or base.interval is None:
         return replace(row, note=f"not comparable: {row.score.why_no_interval or base.why_no_interval}")
@@ -178,7 +189,7 @@ def _compare_one(view: ReleaseView, task: TaskCard, result: Result, reference: R
     return replace(row, difference=difference)
 
 
-def _shared(result: Result, reference: Result) -> bool:
+def share_resamples(result: Result, reference: Result) -> bool:
     """Whether two results were evaluated on the same resamples."""
     ours, theirs = result.replicates, reference.replicates
     return ours is not None and theirs is not None and ours.stream == theirs.stream
@@ -196,22 +207,32 @@ def _difference(view: ReleaseView, result: Result, reference: Result, key: str, 
     ours, theirs = result.score(key), reference.score(key)
     if ours is None or theirs is None or ours.interval is None or theirs.interval is None:
         return None
-    replicates = _replicates_of(view, result, ours), _replicates_of(view, reference, theirs)
+    replicates, others = replicates_of(view, result, ours), replicates_of(view, reference, theirs)
+    return difference_between(ours, theirs, replicates, others, sign)
+
+
+def difference_between(
+    ours: Score, theirs: Score, replicates: NDArray[np.float64], others: NDArray[np.float64], sign: int
+) -> Difference:
+    """Compare two scores that have intervals and share their resamples, in the way that these were made."""
+    if ours.interval is None:
+        raise ValueError(f"{ours.key}: without an interval there is nothing to compare by")
     if ours.interval.n_groups is None:
         level = ours.interval.level
-        return paired_difference(ours.value, theirs.value, *replicates, level=level, sign=sign)
+        return paired_difference(ours.value, theirs.value, replicates, others, level=level, sign=sign)
     return paired_jackknife(
         np.array(ours.by_seed),
         np.array(theirs.by_seed),
-        replicates[0].reshape(-1, len(ours.by_seed)),
-        replicates[1].reshape(-1, len(theirs.by_seed)),
+        replicates.reshape(-1, len(ours.by_seed)),
+        others.reshape(-1, len(theirs.by_seed)),
         ours.interval.n_groups,
         level=ours.interval.level,
         sign=sign,
     )
 
 
-def _replicates_of(view: ReleaseView, result: Result, score: Score) -> NDArray[np.float64]:
+def replicates_of(view: ReleaseView, result: Result, score: Score) -> NDArray[np.float64]:
+    """Return the replicates of one score, (n_replicates,)."""
     return np.asarray(view.replicates(result)[result.scores.index(score)], dtype=np.float64)
 
 
@@ -227,7 +248,7 @@ def _ranked(view: ReleaseView, rows: list[Row], sign: int) -> tuple[list[Row], R
     scores = [score for _, score in chosen if score is not None and score.interval is not None]
     if len(scores) < max(2, len(places)):
         return rows, None
-    replicates = np.array([_replicates_of(view, result, score) for result, score in chosen if score is not None])
+    replicates = np.array([replicates_of(view, result, score) for result, score in chosen if score is not None])
     first = scores[0].interval
     assert first is not None  # noqa: S101 (none is among the scores)
     if first.n_groups is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,11 @@ from cellgauge.report.axes import GREY, TEXT, Layout, Spec
 from cellgauge.report.numbers import SCORE_DECIMALS, interval, number
 from cellgauge.report.tables import Cell, Column, Row, Table
 
-N_BINS = 40
+MOST_BINS = 40
+_SAME = 0.02
+"""The span that values which are all the same are drawn in."""
+_TALL, _BELOW = 70, 14
+"""Pixels of the bars, and of the interval below them."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +31,22 @@ class Bin:
     share: float
 
 
-def histogram(values: NDArray[np.float64], n_bins: int = N_BINS) -> tuple[Bin, ...]:
-    """Count values in bins of equal width, from the least value to the greatest.
+def histogram(values: NDArray[np.floating[Any]], most: int = MOST_BINS) -> tuple[Bin, ...]:
+    """Count values in bins of one width.
+
+    Their edges are multiples of a round width, 1, 2 or 5 times a power of ten: they are short to write, and 0, where
+    a difference changes its sign, is never inside a bin.
 
     Parameters
     ----------
     values
         Replicates of one score, of shape (n_replicates,); pages get their counts and never themselves.
+    most
+        So many bins at most, at least a third of it.
 
     Returns
     -------
-    The bins from left to right, with shares that sum to 1; a single one around them where all values are the same.
+    The bins from left to right, with shares that sum to 1. The upper edge belongs to the next bin.
 
     Raises
     ------
@@ -45,14 +55,26 @@ def histogram(values: NDArray[np.float64], n_bins: int = N_BINS) -> tuple[Bin, .
     """
     values = np.asarray(values, dtype=np.float64)
     if not values.size or not np.isfinite(values).all():
-        raise ValueError(f"a histogram needs finite values, and these are {values.size} with some that are not")
+        raise ValueError(f"a histogram needs finite values; of these {values.size}, some are not")
     low, high = float(values.min()), float(values.max())
-    if not high - low > 1e-12 * max(1.0, abs(low)):
-        around = 0.0005 * max(1.0, abs(low))
-        return (Bin(low - around, high + around, 1.0),)
-    counts, edges = np.histogram(values, bins=n_bins, range=(low, high))
-    shares = counts / values.size
-    return tuple(Bin(float(edges[i]), float(edges[i + 1]), float(shares[i])) for i in range(n_bins))
+    span = high - low
+    width, decimals = _round_width(span if span > 1e-9 * max(1.0, abs(low)) else _SAME, most)
+    # Rounding: a value that is an edge, but for its last digits, belongs to the bin above it.
+    places = np.floor(values / width + 1e-9).astype(np.int64)
+    first = int(places.min())
+    shares = np.bincount(places - first) / values.size
+    return tuple(
+        Bin(round((first + i) * width, decimals), round((first + i + 1) * width, decimals), float(share))
+        for i, share in enumerate(shares)
+    )
+
+
+def _round_width(span: float, most: int) -> tuple[float, int]:
+    """Return the least round width with which so many bins cover the span wherever it begins, and its decimals."""
+    power = math.floor(math.log10(span / (most - 1)))
+    widths = ((factor * 10.0**exponent, exponent) for exponent in (power, power + 1) for factor in (1, 2, 5))
+    width, exponent = next(one for one in widths if one[0] * (most - 1) >= span)
+    return width, max(0, -exponent)
 
 
 @dataclass(frozen=True)
@@ -70,8 +92,6 @@ class Distribution:
     id: str
     """Unique on its page; the names of its files end with it."""
     title: str
-    description: str
-    """The text alternative: it states the finding, not the form."""
     reference: float | None = None
     """Where a line stands, such as the baseline or no difference; it is drawn where the axis has it."""
     reference_name: str = ""
@@ -92,6 +112,16 @@ class Distribution:
         rows = [Row((Cell(f"{self._number(one.low)} – {self._number(one.high)}", (one.low, one.high)),
                      Cell(number(one.share), (one.share,)))) for one in self.bins]  # fmt: skip
         return Table(f"figure-{self.id}-data", f"{self.title}; {self.numbers}", columns, tuple(rows))
+
+    @property
+    def description(self) -> str:
+        """The text alternative: it states the finding, not the form."""
+        ends = f"from {self._number(self.bins[0].low)} to {self._number(self.bins[-1].high)}"
+        line = ""
+        if self.reference is not None:
+            name = f" ({self.reference_name})" if self.reference_name else ""
+            line = f"; line at {number(self.reference, self.decimals)}{name}"
+        return f"{self.title}: {ends}; measured {self.numbers}{line}."
 
     @property
     def numbers(self) -> str:
@@ -121,48 +151,48 @@ class Distribution:
         low, high = self.span
         ticks, decimals = axes.ticks((low, high), 4)
         line = self.reference if self.reference is not None and low <= self.reference <= high else None
+        top = max(one.share for one in self.bins)
         values = {
-            "width": 320, "height": 84, "left": 10, "right": 10, "small": 12, "bottom": 48,
+            "width": 320, "height": _TALL + _BELOW, "left": 10, "right": 10, "small": 12, "bottom": 48,
             "top": 20 if line is not None and self.reference_name else 4,
             "domain": [low, high],
             "ticks": ticks,
             "tick_label": axes.tick_label(decimals, signed=self.signed),
             "axis": self.axis,
             "colour": self.colour,
-            "shares": [0, max(one.share for one in self.bins)],
+            "shares": [-top * _BELOW / _TALL, top],
         }  # fmt: skip
-        rows = [
-            {**record, "_label": f"{self._number(one.low)} to {self._number(one.high)}", "_zero": 0}
-            for one, record in zip(self.bins, self.data.records(), strict=True)
-        ]
         return Spec(
-            axes.fill(_form(), values),
+            "distribution",
+            values,
             {
-                "rows": rows,
+                "rows": self.data.records(),
                 "lines": [] if line is None else [{"_x": line, "_name": self.reference_name}],
                 "measured": [{"_x": self.value, "_low": self.low, "_high": self.high}],
             },
         )
 
 
-@axes.form
-def _form() -> dict[str, Any]:
+def _form() -> axes.Form:
     """Build the form: bars of shares, the interval with its dot below them, and the line with its name."""
     colour: dict[str, Any] = {"color": "@colour"}
-    shares = alt.Scale(domain="@shares", range=[70, 0], nice=False)
-    bars = axes.layer("bars").mark_rect(opacity=0.4, **colour)
-    lines = axes.layer("lines", "lines").mark_rule(color=TEXT, strokeWidth=1.2, opacity=0.75)
+    shares = alt.Scale(domain="@shares", range=["@height", 0], nice=False, zero=False)
+    bars = axes.layer("bars").mark_rect(fillOpacity=0.4, **colour)
+    lines = axes.layer("lines", "lines").mark_rule(color=TEXT, strokeWidth=1.2, strokeOpacity=0.75)
     names = axes.layer("names", "lines").mark_text(fontSize=11, fillOpacity=0.75)
-    bar = axes.layer("interval", "measured").mark_rule(strokeWidth=2, opacity=0.75, **colour)
+    bar = axes.layer("interval", "measured").mark_rule(strokeWidth=2, strokeOpacity=0.75, **colour)
     dot = axes.layer("value", "measured").mark_point(filled=True, size=75, opacity=1, **colour)
     return axes.finish(
         [
             lines.encode(x=axes.x_axis("_x")),
             bars.encode(
-                x=alt.X("bin_low:Q"), x2="bin_high:Q", y=alt.Y("share:Q", scale=shares, axis=None), y2="_zero:Q"
+                x=alt.X("bin_low:Q"), x2="bin_high:Q", y=alt.Y("share:Q", scale=shares, axis=None), y2=alt.Y2Datum(0)
             ),
-            bar.encode(x=alt.X("_low:Q"), x2="_high:Q", y=alt.value(77)),
-            dot.encode(x=alt.X("_x:Q"), y=alt.value(77)),
+            bar.encode(x=alt.X("_low:Q"), x2="_high:Q", y=alt.value(_TALL + _BELOW // 2)),
+            dot.encode(x=alt.X("_x:Q"), y=alt.value(_TALL + _BELOW // 2)),
             names.encode(x=alt.X("_x:Q"), y=alt.value(-9), text=alt.Text("_name:N")),
         ]
     )
+
+
+axes.add_form("distribution", _form)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from cellgauge.cards import MetricCard, ScoreRef, TaskCard
 from cellgauge.cards.task import Stress
@@ -43,7 +45,7 @@ def leaderboard(view: ReleaseView, comparison: TaskComparison) -> Table:
             direction="higher",
             hover=f"Difference to {baseline} in {comparison.score_name}, signed so that positive is better",
         ),
-        Column("verdict", "Verdict", hover="Holm-adjusted over all models compared on this dataset"),
+        Column("verdict", "Verdict", hover="Holm-adjusted over all models compared on this dataset", choices=True),
         Column(
             "ranks",
             "Ranks",
@@ -60,7 +62,10 @@ def leaderboard(view: ReleaseView, comparison: TaskComparison) -> Table:
         cells.LEAKAGE_COLUMN,
     )
     rows = [row for one in comparison.datasets for row in _rows(view, comparison, one)]
-    return Table("leaderboard", f"{task.name}: all results", columns, tuple(rows), GROUPS)
+    # Within a dataset, which is what a page shows, the best stand first.
+    order: Literal["ascending", "descending"] = "descending" if comparison.metric.direction == "higher" else "ascending"
+    caption = f"{task.name}: all results"
+    return Table("leaderboard", caption, columns, tuple(rows), GROUPS, (task.primary.key, order), compare=True)
 
 
 def parts(view: ReleaseView, comparison: TaskComparison, table: Table, dataset: str) -> list[tuple[str, Table]]:
@@ -176,8 +181,10 @@ def _score_column(view: ReleaseView, task: TaskCard, ref: ScoreRef) -> Column:
 
 
 def _rows(view: ReleaseView, comparison: TaskComparison, one: DatasetComparison) -> list[TableRow]:
+    sign = 1 if comparison.metric.direction == "higher" else -1
+    outdated = sorted(one.outdated, key=lambda row: -sign * row.score.value if row.score else math.inf)
     rows = []
-    for row in (*one.rows, *one.outdated):
+    for row in (*one.rows, *outdated):
         group = "outdated" if row.outdated else "control" if row.role == "control" else "ranked"
         why = "" if row.role == "baseline" or row.outdated else row.note or ""
         name = cells.model_cell(row.model, href=cells.page_of(row.result), role=row.role, gates=row.result.gates)
@@ -188,13 +195,14 @@ def _rows(view: ReleaseView, comparison: TaskComparison, one: DatasetComparison)
                     replace(name, small=row.note or "") if row.outdated else name,
                     cells.difference_cell(row.difference, why=why, p=row.adjusted_p, decimals=one.decimals),
                     word_of(row),
-                    ranks_of(row),
+                    ranks_of(row, one.n_ranks),
                     *(_difference_in(row, name, one.decimals) for name in _views_of(comparison.task)),
                     *(_score(row.result, ref.key) for ref in comparison.task.scores),
                     *(_score(row.result, _stressed(comparison.task, stress)) for stress in comparison.task.stress),
                     *_cost(row.result),
                 ),
                 group=group,
+                model="" if row.outdated or row.role == "control" else row.model.id,
             )
         )
     for result in one.empties:
@@ -237,13 +245,20 @@ def word_of(row: Row) -> Cell:
     return cells.word_cell(row.word, row.role)
 
 
-def ranks_of(row: Row) -> Cell:
-    """Return the ranks that a model may have."""
+def ranks_of(row: Row, of: int | None = None) -> Cell:
+    """Return the ranks that a model may have.
+
+    Parameters
+    ----------
+    of
+        How many ranks there are, for a band beside the numbers; None: numbers alone.
+    """
     if row.ranks is None:
         why = "" if row.is_kept else "not ranked: what the task guards is not shown to be kept"
         return Cell("–", (None, None), hover=why)
     best, worst = row.ranks.best, row.ranks.worst
-    return Cell(str(best) if best == worst else f"{best}–{worst}", (best, worst))
+    band = None if of is None else (best, worst, of)
+    return Cell(str(best) if best == worst else f"{best}–{worst}", (best, worst), band=band)
 
 
 def _views_of(task: TaskCard) -> list[str]:

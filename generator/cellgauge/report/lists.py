@@ -9,7 +9,7 @@ from cellgauge.report import cells
 from cellgauge.report.comparison import TaskComparison
 from cellgauge.report.numbers import listing, plural
 from cellgauge.report.release import ReleaseView
-from cellgauge.report.tables import MISSING, Cell, Column, Table
+from cellgauge.report.tables import MISSING, Cell, Column, Table, alphabetical
 from cellgauge.report.tables import Row as TableRow
 
 
@@ -26,20 +26,21 @@ def datasets_and_families(view: ReleaseView) -> Table:
         "closed": "Not opened yet: no digest says which bytes are meant",
         "simulated": "Simulated: never counted in",
     }
-    rows.sort(key=lambda row: (order[row.group], str(row.cells[0].text)))
-    return Table("datasets", caption, _DATASET_COLUMNS, tuple(rows), groups)
+    rows.sort(key=lambda row: (order[row.group], alphabetical(row.cells[0].text)))
+    return Table("datasets", caption, _DATASET_COLUMNS, tuple(rows), groups, ("dataset", "ascending"))
 
 
 def datasets_table(view: ReleaseView, cards: list[DatasetCard], caption: str) -> Table:
     """Return a list of single datasets."""
-    rows = [replace(_dataset_row(view, card), group="") for card in cards]
-    return Table("datasets", caption, _DATASET_COLUMNS, tuple(rows))
+    in_order = sorted(cards, key=lambda card: alphabetical(card.name))
+    rows = [replace(_dataset_row(view, card), group="") for card in in_order]
+    return Table("datasets", caption, _DATASET_COLUMNS, tuple(rows), sorted_by=("dataset", "ascending"))
 
 
 _DATASET_COLUMNS = (
     Column("dataset", "Dataset"),
-    Column("organism", "Organism"),
-    Column("modality", "Modality"),
+    Column("organism", "Organism", choices=True),
+    Column("modality", "Modality", choices=True),
     Column("cells", "Cells", numeric=True, hover="Counted in the data; – where nobody has loaded them"),
     Column("columns", "Annotated"),
     Column("licence", "Licence"),
@@ -105,8 +106,8 @@ def models_table(view: ReleaseView, comparisons: dict[str, TaskComparison]) -> T
     """Return the list of models, then of controls."""
     columns = (
         Column("model", "Model"),
-        Column("kind", "Kind"),
-        Column("output", "Delivers"),
+        Column("kind", "Kind", choices=True),
+        Column("output", "Delivers", choices=True),
         Column("parameters", "Parameters", numeric=True),
         Column(
             "better",
@@ -118,7 +119,7 @@ def models_table(view: ReleaseView, comparisons: dict[str, TaskComparison]) -> T
     )
     order = {"model": 0, "baseline": 1, "control": 2}
     rows = []
-    for card in sorted(view.cards.models.values(), key=lambda card: (order[card.role], card.id)):
+    for card in sorted(view.cards.models.values(), key=lambda card: (order[card.role], alphabetical(card.name))):
         rows_of = [one.row(card.id) for task in comparisons.values() for one in task.datasets]
         judged = [row.word for row in rows_of if row is not None and row.word is not None]
         better = judged.count("better")
@@ -132,11 +133,12 @@ def models_table(view: ReleaseView, comparisons: dict[str, TaskComparison]) -> T
                     Cell(f"{better} of {len(judged)}" if judged else "–", (better if judged else None,)),
                     _count(view, card),
                 ),
-                group="control" if card.is_control else "ranked",
+                group=card.role,
             )
         )
+    groups = {"baseline": "Baselines: what models have to beat", "control": "Controls: known outcomes, never ranked"}
     caption = "Models, baselines and controls" + (f"; with scores: {models_in_words(view)}" if view.done else "")
-    return Table("models", caption, columns, tuple(rows), {"control": "Controls: known outcomes, never ranked"})
+    return Table("models", caption, columns, tuple(rows), groups, ("model", "ascending"))
 
 
 def models_in_words(view: ReleaseView) -> str:
@@ -151,13 +153,13 @@ def metrics_table(view: ReleaseView) -> Table:
     columns = (
         Column("metric", "Metric"),
         Column("short", "Short"),
-        Column("family", "Family"),
+        Column("family", "Family", choices=True),
         Column("range", "Range"),
-        Column("direction", "Better"),
+        Column("direction", "Better", choices=True),
         Column("tasks", "Tasks"),
     )
     rows = []
-    for card in sorted(view.cards.metrics.values(), key=lambda card: (card.family, card.id)):
+    for card in sorted(view.cards.metrics.values(), key=lambda card: (card.family, alphabetical(card.name))):
         tasks = [task.name for task in view.cards.tasks.values() if any(ref.metric == card.id for ref in task.scores)]
         rows.append(
             TableRow(
@@ -171,14 +173,14 @@ def metrics_table(view: ReleaseView) -> Table:
                 )
             )
         )
-    return Table("metrics", plural(len(rows), "metric"), columns, tuple(rows))
+    return Table("metrics", plural(len(rows), "metric"), columns, tuple(rows), sorted_by=("family", "ascending"))
 
 
 def results_table(view: ReleaseView) -> Table:
     """Return how many evaluations each task has on each dataset, with the way to them."""
     columns = (
-        Column("task", "Task"),
-        Column("dataset", "Dataset"),
+        Column("task", "Task", choices=True),
+        Column("dataset", "Dataset", choices=True),
         Column("results", "Evaluations", numeric=True),
         Column("done", "With scores", numeric=True),
     )
@@ -196,7 +198,9 @@ def results_table(view: ReleaseView) -> Table:
                 )
             )
         )
-    return Table("results", plural(len(view.results), "evaluation"), columns, tuple(rows))
+    rows.sort(key=lambda row: [alphabetical(cell.text) for cell in row.cells[:2]])
+    caption = plural(len(view.results), "evaluation")
+    return Table("results", caption, columns, tuple(rows), sorted_by=("task", "ascending"))
 
 
 def range_text(metric: MetricCard) -> str:

@@ -10,10 +10,10 @@ from cellgauge.report import cells
 from cellgauge.report.charts import GREY, Figure, Mark
 from cellgauge.report.comparison import TaskComparison
 from cellgauge.report.dataset_comparison import DatasetComparison, Row
-from cellgauge.report.leaderboard import word_of
+from cellgauge.report.leaderboard import ranks_of, word_of
 from cellgauge.report.numbers import SCORE_DECIMALS, interval, listing, number
 from cellgauge.report.release import ReleaseView
-from cellgauge.report.tables import Cell, Column, Table
+from cellgauge.report.tables import Cell, Column, Table, alphabetical
 from cellgauge.report.tables import Row as TableRow
 from cellgauge.results.schema import Result, Score
 
@@ -46,14 +46,18 @@ def evaluations(
         The column that is the same in every row: ``task``, ``dataset`` or ``model``.
     """
     columns = [
-        Column("task", "Task"),
-        Column("dataset", "Dataset"),
-        Column("model", "Model"),
+        Column("task", "Task", choices=True),
+        Column("dataset", "Dataset", choices=True),
+        Column("model", "Model", choices=True),
         Column("metric", "Primary score"),
         Column("score", "Value", ("", "low", "high"), numeric=True),
         Column("difference", "vs baseline", ("", "low", "high", "adjusted_p"), numeric=True, direction="higher",
                hover="Signed so that positive is better"),
-        Column("verdict", "Verdict"),
+        Column("verdict", "Verdict", choices=True),
+        Column("ranks", "Ranks", ("first", "last"), numeric=True, direction="lower",
+               hover="The ranks it may have among models and baseline on this dataset"),
+        cells.WALL,
+        cells.MEMORY,
         cells.LEAKAGE_COLUMN,
         Column("result", "Result"),
     ]  # fmt: skip
@@ -61,8 +65,9 @@ def evaluations(
     found = [comparisons[result.task.id].on(result.dataset.id) for result in results]
     decimals = max((one.decimals for one in found if one), default=SCORE_DECIMALS)
     rows = [_evaluation(view, comparisons[result.task.id], result, decimals) for result in results]
-    table = Table(id_, caption, tuple(columns), tuple(rows))
+    rows.sort(key=lambda row: [alphabetical(cell.text) for cell in row.cells[:3]])
     kept = [column.key for column in columns if column.key != without]
+    table = Table(id_, caption, tuple(columns), tuple(rows), sorted_by=(kept[0], "ascending"))
     return table.part(id_, caption, columns=kept)
 
 
@@ -74,12 +79,13 @@ def _evaluation(view: ReleaseView, comparison: TaskComparison, result: Result, d
     href = cells.page_of(result)
     if row is None:
         status = Cell(cells.status_text(result.status), small=view.outdated(result) or "", tone="control")
-        middle = [cells.score_cell(None), cells.difference_cell(None), status]
+        middle = [cells.score_cell(None), cells.difference_cell(None), status, Cell("–", (None, None))]
     else:
         middle = [
             cells.score_cell(row.score),
             cells.difference_cell(row.difference, p=row.adjusted_p, decimals=decimals),
             replace(word_of(row), small=row.note or "" if row.outdated else ""),
+            ranks_of(row, one.n_ranks if one else None),
         ]
     metric = cards.metrics[task.primary.metric]
     return TableRow(
@@ -89,6 +95,8 @@ def _evaluation(view: ReleaseView, comparison: TaskComparison, result: Result, d
             cells.model_cell(model, role=row.role if row else None, fit=False, gates=result.gates),
             Cell(metric.short_name, (task.primary.key,), href=f"metrics/{metric.id}/"),
             *middle,
+            cells.wall_cell(result.resources),
+            cells.memory_cell(result.resources),
             cells.leakage_cell(result),
             Cell("open", (result.result_id,), href=href),
         )
@@ -117,7 +125,9 @@ def gates_table(view: ReleaseView, model: str) -> Table | None:
                 )
             )
         )
-    return Table("gates", "Sanity checks, by dataset", columns, tuple(rows)) if rows else None
+    rows.sort(key=lambda row: alphabetical(row.cells[0].text))
+    table = Table("gates", "Sanity checks, by dataset", columns, tuple(rows), sorted_by=("dataset", "ascending"))
+    return table if rows else None
 
 
 def scorecard(comparisons: Comparisons, model: ModelCard, colour: str) -> Figure | None:
@@ -275,10 +285,10 @@ def scores_of(view: ReleaseView, result: Result, names: dict[str, str], colour: 
 def controls_by(view: ReleaseView, metric: MetricCard) -> Table | None:
     """Return what the controls measured by one metric in this release: the null that a score is read against."""
     columns = (
-        Column("model", "Control"),
-        Column("expected", "Expected"),
-        Column("task", "Task"),
-        Column("dataset", "Dataset"),
+        Column("model", "Control", choices=True),
+        Column("expected", "Expected", choices=True),
+        Column("task", "Task", choices=True),
+        Column("dataset", "Dataset", choices=True),
         Column("view", "View"),
         cells.header_of("score", metric.short_name, metric.direction, metric.id),
     )
@@ -312,5 +322,7 @@ def controls_by(view: ReleaseView, metric: MetricCard) -> Table | None:
     keys = [column.key for column in columns]
     if all(row.cells[4].raw == (None,) for row in rows):
         keys.remove("view")
+    rows.sort(key=lambda row: [alphabetical(row.cells[place].text) for place in (0, 2, 3)])
     caption = f"{metric.name} of the controls in this release"
-    return Table("controls", caption, columns, tuple(rows)).part("controls", caption, columns=keys)
+    table = Table("controls", caption, columns, tuple(rows), sorted_by=("model", "ascending"))
+    return table.part("controls", caption, columns=keys)

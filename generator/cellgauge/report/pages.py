@@ -8,13 +8,19 @@ from typing import Any
 
 from cellgauge.cards import Card, DatasetCard, Family, MetricCard, ModelCard, TaskCard
 from cellgauge.report import cells, counted, lists, overviews
+from cellgauge.report.cite import cite_result
+from cellgauge.report.compare import compare_pages
 from cellgauge.report.details import read_details
+from cellgauge.report.health import health_table
 from cellgauge.report.leaderboard import forest, leaderboard, parts
 from cellgauge.report.missing import missing_pairs
 from cellgauge.report.numbers import number, plural, size_in_words
 from cellgauge.report.release import place_of
 from cellgauge.report.render import Page, Renderer
 from cellgauge.report.scored import scored_cells
+from cellgauge.report.spread import distributions
+from cellgauge.report.standing import standings
+from cellgauge.report.standing_tables import sensitivity_table, standings_figure, standings_table
 from cellgauge.report.tables import Table
 from cellgauge.results.schema import Result
 from cellgauge.results.store import to_json
@@ -46,6 +52,7 @@ def all_pages(renderer: Renderer, home: tuple[dict[str, Any], str]) -> Iterator[
         yield metric_page(renderer, metric)
     for result in renderer.view.results.values():
         yield result_page(renderer, result)
+    yield from compare_pages(renderer)
 
 
 @dataclass(frozen=True)
@@ -149,6 +156,8 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
     path = f"tasks/{task.id}/"
     table = leaderboard(view, comparison)
     verdict = comparison.verdict()
+    found = standings(view, comparison)
+    standing = standings_table(view, found)
     sections = [
         {
             "one": one,
@@ -168,6 +177,7 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
             "verdict": verdict.text,
         }
         files = {f"tasks/{task.id}.csv": table.to_csv(), f"tasks/{task.id}.json": table.to_json(about)}
+    more = {f"tasks/{task.id}-standing.csv": standing.to_csv()} if standing.rows else {}
     html = renderer.fragment(
         "task.html",
         path,
@@ -175,6 +185,16 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
         comparison=comparison,
         verdict=verdict,
         sections=sections,
+        standing=standing,
+        skills=standings_figure(found, renderer.colours),
+        sensitivity=sensitivity_table(view, found),
+        health=health_table(
+            view,
+            [one for one in renderer.healths if one.task.id == task.id],
+            "health",
+            f"How well the scores of {task.name} tell models apart",
+            of="task",
+        ),
         missing=missing_pairs(view.cards, [pair for pair in view.missing() if pair.task == task.id], "task"),
         files=sorted(files),
         metrics=list(dict.fromkeys(ref.metric for ref in task.scores)),
@@ -185,7 +205,7 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
         task.summary,
         html,
         boost=_CARD_BOOST,
-        files=files,
+        files=files | more,
         search=f"{verdict.text} {task.question}",
         source=task.path,
     )
@@ -261,7 +281,18 @@ def metric_page(renderer: Renderer, metric: MetricCard) -> Page:
     path = f"metrics/{metric.id}/"
     tasks = [task for task in renderer.view.cards.tasks.values() if any(ref.metric == metric.id for ref in task.scores)]
     html = renderer.fragment(
-        "metric.html", path, card=metric, tasks=tasks, controls=overviews.controls_by(renderer.view, metric)
+        "metric.html",
+        path,
+        card=metric,
+        tasks=tasks,
+        health=health_table(
+            renderer.view,
+            [one for one in renderer.healths if one.ref.metric == metric.id],
+            "health",
+            f"How well {metric.name} tells models apart in this release",
+            of="metric",
+        ),
+        controls=overviews.controls_by(renderer.view, metric),
     )
     return _card_page(metric, path, html, extra=metric.short_name)
 
@@ -291,8 +322,10 @@ def result_page(renderer: Renderer, result: Result) -> Page:
         + (f", {conditions.get(score.condition, score.condition)}" if score.condition else "")
         for score in (*result.scores, *result.undefined)
     }
+    colour = overviews.colour_of(renderer.colours, model)
     difference = cells.difference_cell(row.difference, p=row.adjusted_p, decimals=one.decimals) if one and row else None
     model_badges = cells.model_cell(model, role=row.role if row else None, gates=result.gates).badges
+    title = f"{model.name} on {dataset.name}: {task.name}"
     html = renderer.fragment(
         "result.html",
         path,
@@ -303,7 +336,8 @@ def result_page(renderer: Renderer, result: Result) -> Page:
         row=row,
         comparison=comparison,
         badges=(*cells.dataset_badges(dataset), *model_badges),
-        figure=overviews.scores_of(view, result, names, overviews.colour_of(renderer.colours, model)),
+        figure=overviews.scores_of(view, result, names, colour),
+        spread=distributions(view, comparison, one, row, colour) if one and row else [],
         names=names,
         details=read_details(result.details, result.seeds, views),
         outdated=view.outdated(result),
@@ -316,8 +350,8 @@ def result_page(renderer: Renderer, result: Result) -> Page:
         leakage=cells.leakage_cell(result),
         wall=cells.wall_cell(result.resources),
         memory=cells.memory_cell(result.resources),
+        citation=cite_result(result, title, renderer.site_url + path),
     )
-    title = f"{model.name} on {dataset.name}: {task.name}"
     said = cells.status_text(result.status) if result.status != "done" else "scores and provenance"
     description = f"{model.name}, {task.name}, {dataset.name}: {said}."
     return Page(path, title, description, html, boost=_RESULT_BOOST, files={raw: view.raw(result)})

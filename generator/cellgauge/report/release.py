@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +97,7 @@ class ReleaseView:
         """Return a result's replicates, (scores × replicates)."""
         if self.folder is None:
             raise ValueError("a view without a release has no replicates")
-        return read_replicates(self.folder, result)
+        return _kept_replicates(self.folder, place_of(result), _ById(result))
 
     def raw(self, result: Result) -> bytes:
         """Return the bytes of a result's file."""
@@ -105,9 +106,44 @@ class ReleaseView:
         return result_path(self.folder, *place_of(result)).read_bytes()
 
 
+@dataclass(frozen=True)
+class _ById:
+    """A result that counts as the same wherever its id is."""
+
+    result: Result = field(compare=False)
+    result_id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "result_id", self.result.result_id)
+
+
+@lru_cache(maxsize=64)
+def _kept_replicates(folder: Path, place: Place, by_id: _ById) -> NDArray[np.float32]:
+    """Read replicates; those read last are kept, since one page asks for each score of a result by itself."""
+    found = read_replicates(folder, by_id.result)
+    found.flags.writeable = False
+    return found
+
+
 def place_of(result: Result) -> Place:
     """Return task, dataset and model of a result."""
     return (result.task.id, result.dataset.id, result.model.id)
+
+
+def release_shown(project: Project, release: str | None) -> str | None:
+    """Return the release that is meant: the one named, or the newest; None where the project has none.
+
+    Raises
+    ------
+    UserError
+        When there is no such release.
+    """
+    known = list_releases(project.work / "results")
+    if release is None:
+        return known[-1] if known else None
+    if release not in known:
+        raise UserError(f'unknown release "{release}"{did_you_mean(release, known)}')
+    return release
 
 
 def load_release(project: Project, release: str | None) -> ReleaseView:
@@ -123,13 +159,9 @@ def load_release(project: Project, release: str | None) -> ReleaseView:
     UserError
         When there is no such release, a file of it is broken, or it speaks of a card that is gone.
     """
-    known = list_releases(project.work / "results")
+    release = release_shown(project, release)
     if release is None:
-        if not known:
-            return ReleaseView(load_cards(project))
-        release = known[-1]
-    if release not in known:
-        raise UserError(f'unknown release "{release}"{did_you_mean(release, known)}')
+        return ReleaseView(load_cards(project))
     cards = load_cards(project, release)
     folder = project.release(release)
     meta = read_release(folder)

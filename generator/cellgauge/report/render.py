@@ -15,8 +15,10 @@ from cellgauge.report.axes import Drawable, Layout
 from cellgauge.report.comparison import TaskComparison, compare_task
 from cellgauge.report.embedded import for_scripts
 from cellgauge.report.formula import symbol, to_mathml
+from cellgauge.report.health import healths
 from cellgauge.report.lists import counts_in_words, range_text, taken_values
 from cellgauge.report.overviews import model_colours
+from cellgauge.report.pairs import ModelPair, compare_pairs
 from cellgauge.report.prose import inline, to_html
 from cellgauge.report.release import ReleaseView
 from cellgauge.results.schema import EXPLANATION
@@ -35,6 +37,8 @@ class Page:
     search: str = ""
     """Text by which the page is found; its description is found anyway."""
     boost: float = 1.0
+    searchable: bool = True
+    """False for a page that lists lead to and that would crowd others out of a search."""
     source: str = ""
     """The file of the card it is made from, which errors name."""
     files: dict[str, bytes] = field(default_factory=dict)
@@ -44,7 +48,15 @@ class Page:
 class Renderer:
     """Draws the fragments of one release."""
 
-    def __init__(self, view: ReleaseView, templates: Path, draw: Callable[[Drawable, Layout], str], vega: str) -> None:
+    def __init__(
+        self,
+        view: ReleaseView,
+        templates: Path,
+        draw: Callable[[Drawable, Layout], str],
+        vega: str,
+        *,
+        site_url: str = "",
+    ) -> None:
         """Prepare for drawing.
 
         Parameters
@@ -53,11 +65,15 @@ class Renderer:
             Returns the SVG of a figure, or what is replaced by it later.
         vega
             The address of the script that makes figures interactive, below the site's root.
+        site_url
+            Where the site will be.
         """
-        self.view = view
+        self.view, self.site_url = view, site_url
         self.comparisons: dict[str, TaskComparison] = {
             task.id: compare_task(view, task) for task in view.cards.tasks.values()
         }
+        self.healths = healths(view, self.comparisons.values())
+        self.pairs: dict[tuple[str, str], ModelPair] = compare_pairs(view, self.comparisons)
         self.colours = model_colours(view.cards.models.values())
         self._draw = draw
         self._environment = Environment(
@@ -72,6 +88,7 @@ class Renderer:
             cards=view.cards,
             comparisons=self.comparisons,
             colours=self.colours,
+            compared={id_ for pair in self.pairs for id_ in pair},
             draw=self._drawing,
             for_scripts=for_scripts,
             vega=vega,

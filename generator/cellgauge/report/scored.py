@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cellgauge.report.numbers import SCORE_DECIMALS, number
 from cellgauge.report.release import ReleaseView
-from cellgauge.report.tables import MISSING, Cell, Column, Row, Table
+from cellgauge.report.tables import MISSING, Cell, Column, Row, Table, alphabetical
 from cellgauge.results.schema import Result
 
 Counts = dict[str, int | float]
@@ -49,9 +49,9 @@ def _types(by_task: dict[str, Counts]) -> Table | None:
     first, *others = by_task.values()
     shown = {"Cells": first} if all(other == first for other in others) else by_task
     columns = (Column("type", "Type"), *(Column(name, name, numeric=True) for name in shown))
-    labels = sorted({label for counts in shown.values() for label in counts})
+    labels = sorted({label for counts in shown.values() for label in counts}, key=alphabetical)
     rows = [Row((Cell(label), *(_amount(counts.get(label)) for counts in shown.values()))) for label in labels]
-    return Table("cells-per-type", "Cells per type", columns, tuple(rows))
+    return Table("cells-per-type", "Cells per type", columns, tuple(rows), sorted_by=("type", "ascending"))
 
 
 def _amount(count: float | None) -> Cell:

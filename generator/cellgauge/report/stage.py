@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from mkdocs.utils.yaml import yaml_load
 
 from cellgauge.cards import Project, UserError
 from cellgauge.cards.read import parse_yaml
 from cellgauge.report.drawings import Drawings, kept_bundle
+from cellgauge.report.embedded import script
 from cellgauge.report.links import dead_links
 from cellgauge.report.numbers import plural
 from cellgauge.report.pages import all_pages
@@ -31,7 +33,9 @@ PROSE = ("principles.md", "methods.md", "speed.md", "fingerprints.md", "contribu
 Say = Callable[[str], None]
 
 
-def stage(project: Project, release: str | None, *, say: Say = lambda _: None) -> ReleaseView:
+def stage(
+    project: Project, release: str | None, *, site_url: str | None = None, say: Say = lambda _: None
+) -> ReleaseView:
     """Write ``build/pages`` and ``build/overrides``; afterwards a plain ``mkdocs build`` makes the site.
 
     Everything is drawn before anything is written, so that a mistake in a card leaves the last stage as it was.
@@ -40,6 +44,8 @@ def stage(project: Project, release: str | None, *, say: Say = lambda _: None) -
     ----------
     release
         The release to show; None for the newest.
+    site_url
+        Where the site will be; None for the address in ``mkdocs.yml``.
 
     Raises
     ------
@@ -51,9 +57,11 @@ def stage(project: Project, release: str | None, *, say: Say = lambda _: None) -
     home = _read_home(project.site_src / "index.md")
     prose = {name: _prose(project.site_src / name) for name in PROSE}
     build = project.work / "build"
-    drawings, bundle = Drawings(build / "charts"), kept_bundle(build / "charts").encode()
-    script = f"assets/vega.{hashlib.sha256(bundle).hexdigest()[:8]}.js"
-    renderer = Renderer(view, project.site_src / "templates", drawings.place, script)
+    drawings, bundle = Drawings(build / "charts"), script(kept_bundle(build / "charts")).encode()
+    address = f"assets/vega.{hashlib.sha256(bundle).hexdigest()[:8]}.js"
+    renderer = Renderer(
+        view, project.site_src / "templates", drawings.place, address, site_url=site_url or _address(project)
+    )
     pages = list(all_pages(renderer, home))
     if dead := dead_links(pages, [f"{name.removesuffix('.md')}/" for name in prose]):
         raise UserError("\n".join(dead))
@@ -62,8 +70,18 @@ def stage(project: Project, release: str | None, *, say: Say = lambda _: None) -
     if drawn := drawings.draw():
         say(f"{plural(drawn, 'drawing')} made, others kept from before")
     _write(project, build, pages, prose, frames, drawings)
-    _put(build / "pages" / script, bundle)
+    _put(build / "pages" / address, bundle)
     return view
+
+
+def _address(project: Project) -> str:
+    """Return where ``mkdocs.yml`` says that the site will be, ending with a slash; empty where it says nothing."""
+    path = project.source / "mkdocs.yml"
+    try:
+        address = str(yaml_load(path.read_text(encoding="utf-8")).get("site_url") or "")
+    except (OSError, yaml.YAMLError, AttributeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+    return address and f"{address.rstrip('/')}/"
 
 
 def _write(
@@ -100,7 +118,7 @@ def _put(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-_LISTS = ("", "tasks/", "datasets/", "models/", "metrics/", "results/")
+_LISTS = ("", "tasks/", "datasets/", "models/", "metrics/", "results/", "compare/")
 
 
 def _places(page: Page) -> tuple[str, str]:
@@ -117,7 +135,7 @@ def _stub(page: Page, fragment: str) -> str:
         "fragment": fragment,
         "page_id": page.path or "home",
         "hide": ["navigation", "toc"],
-        "search": {"boost": page.boost},
+        "search": {"boost": page.boost} if page.searchable else {"exclude": True},
     }
     dumped = yaml.safe_dump(front, sort_keys=True, allow_unicode=True, width=1000)
     return f"---\n{dumped}---\n\n{as_plain_text(page.description)}\n\n{as_plain_text(page.search)}\n"

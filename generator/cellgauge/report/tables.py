@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -17,20 +18,11 @@ Raw = str | int | float | bool | None
 """A value as it is downloaded, unrounded."""
 
 Tone = Literal[
-    "",
-    "baseline",
-    "control",
-    "green",
-    "yellow",
-    "red",
-    "gray",
-    "better",
-    "worse",
-    "simulated",
-    "plain",
-    "failed",
-    "void",
+    "", "baseline", "control", "green", "yellow", "red", "gray", "better", "worse", "simulated", "plain", "failed"
 ]
+
+Side = Literal["", "above", "below"]
+"""Of a shade that diverges: above the baseline, or below it."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +32,17 @@ class Badge:
     text: str
     tone: Tone = "plain"
     hover: str = ""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A dot with its interval on a scale that the whole column shares, as shares of its width from the left."""
+
+    value: float
+    low: float
+    high: float
+    beyond: int = 0
+    """-1 or 1 where the dot lies beyond the scale, and stands at its left or right end."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,12 @@ class Cell:
     tone: Tone = ""
     shade: int = 0
     """How strongly the cell is shaded, for a number that is read as part of a picture."""
+    side: Side = ""
+    """Which of two colours the shade has."""
+    band: tuple[int, int, int] | None = None
+    """A range of ranks drawn beside the text: first, last, and how many ranks there are."""
+    strip: Strip | None = None
+    """Drawn in place of the text, which then says the same."""
 
 
 MISSING = Cell("–", (None,))
@@ -72,13 +81,16 @@ class Column:
     key: str
     label: str
     fields: tuple[str, ...] = ("",)
-    """Suffixes of its downloaded values: ``("", "low", "high")`` gives ``key``, ``key_low`` and ``key_high``."""
+    """Suffixes of its downloaded values: ``("", "low", "high")`` gives ``key``, ``key_low`` and ``key_high``. None for
+    a column that only draws what another one holds."""
     numeric: bool = False
     direction: Literal["higher", "lower"] | None = None
     hover: str = ""
     href: str | None = None
     shown: bool = True
     """False for a column that is only downloaded."""
+    choices: bool = False
+    """Whether its few different texts are offered as a choice of rows, above a long table."""
 
     @property
     def names(self) -> list[str]:
@@ -100,6 +112,8 @@ class Row:
     """Rows of one group stand together under a line; sorting stays within it."""
     instead: str = ""
     """Shown across the row in place of every cell but the first: why there is nothing else."""
+    model: str = ""
+    """The id of the model whose scores it holds; two such rows of a table can be compared."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +126,10 @@ class Table:
     rows: tuple[Row, ...]
     groups: dict[str, str] = field(default_factory=dict)
     """What a group of rows is called, where that has to be said."""
+    sorted_by: tuple[str, Literal["ascending", "descending"]] | None = None
+    """The column by which the rows of each group stand in order; None where it is no column's order."""
+    compare: bool = False
+    """Whether there is a page for each pair of its models."""
 
     def part(
         self, id_: str, caption: str, *, rows: Callable[[Row], bool] | None = None, columns: Sequence[str] | None = None
@@ -123,12 +141,18 @@ class Table:
             id=id_,
             caption=caption,
             columns=tuple(self.columns[i] for i in places),
+            sorted_by=self.sorted_by if any(self.columns[i].key == self.sorted_key for i in places) else None,
             rows=tuple(
                 replace(row, cells=tuple(row.cells[i] for i in places))
                 for row in self.rows
                 if rows is None or rows(row)
             ),
         )
+
+    @property
+    def sorted_key(self) -> str | None:
+        """The key of the column by which rows stand in order."""
+        return self.sorted_by[0] if self.sorted_by else None
 
     @property
     def shown(self) -> list[tuple[int, Column]]:
@@ -169,7 +193,14 @@ class Table:
         return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
+def alphabetical(text: str) -> list[str | int]:
+    """Return what to sort names by: letters without case, and numbers by their size, as the page's script does."""
+    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"([0-9]+)", text.casefold()))]
+
+
 def _padded(cell: Cell, width: int) -> tuple[Raw, ...]:
+    if not width:
+        return ()
     values = cell.raw or (cell.text,)
     return values + (None,) * (width - len(values))
 

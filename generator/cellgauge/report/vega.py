@@ -48,12 +48,19 @@ def _compiled(spec: str, datasets: tuple[str, ...]) -> dict[str, Any]:
 
 
 _IN_FILES = re.compile(r"<\?xml[^>]*\?>|<!DOCTYPE[^>]*>")
-_EMPTY = re.compile(r'<path class="(?:foreground|background)"[^>]* d="(?:M0,0h0v0h0Z)?"[^>]*/>')
+_UNSEEN = re.compile(r'<path class="(?:foreground|background)"[^>]*/>')
 _TAG = re.compile(r"<[^>]*>")
 # Vega adds roles of its own to groups, while the figure around them speaks for all of it; the others are defaults.
 _NEEDLESS = re.compile(
-    r' (?:role|aria-roledescription|aria-label|aria-hidden|xmlns:xlink)="[^"]*"'
+    r' (?:role|aria-[a-z]+|xmlns:xlink)="[^"]*"'
     r'| (?:pointer-events="none"|opacity="1"|font-family="sans-serif"|text-anchor="start"|stroke-miterlimit="10")'
+    r'| stroke-dasharray=""'
+)
+_MARKS = re.compile(
+    r'<g class="mark-\w+ role-(?:mark )?([\w-]+?)(?:_marks)?">((?:<(?:line|path|rect|text)\b[^<]*(?:</text>)?)+)</g>'
+)
+_INHERITED = re.compile(
+    r' (?:fill|fill-opacity|font-(?:size|weight)|stroke|stroke-(?:dasharray|linecap|opacity|width)|text-anchor)="[^"]*"'
 )
 _LONG = re.compile(r"-?\d+\.\d{3,}")
 
@@ -64,8 +71,17 @@ def _tidy(svg: str, *, prefix: str) -> str:
         text = re.sub(r' id="([^"]+)"', rf' id="{prefix}-\1"', text)
         return re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", text)
 
-    svg = _TAG.sub(tidied, _EMPTY.sub("", _IN_FILES.sub("", svg)))
+    svg = _TAG.sub(tidied, _UNSEEN.sub("", _IN_FILES.sub("", svg)))
+    svg = _MARKS.sub(_gathered, svg)
     return svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+
+
+def _gathered(group: re.Match[str]) -> str:
+    """Write once, on the group, what all its marks have."""
+    tags = re.findall(r"<[a-z][^>]*>", group[2])
+    common = set.intersection(*(set(_INHERITED.findall(tag)) for tag in tags))
+    marks = _TAG.sub(lambda tag: _INHERITED.sub(lambda one: "" if one[0] in common else one[0], tag[0]), group[2])
+    return f'<g class="{group[1]}"{"".join(sorted(common))}>{marks}</g>'
 
 
 def _rounded(match: re.Match[str]) -> str:

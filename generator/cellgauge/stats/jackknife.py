@@ -128,6 +128,17 @@ def paired_jackknife(
     return Difference(value, low, high, t_p_value(value, error, n_groups - 1, negligible))
 
 
+def superiority_jackknife(difference: Difference) -> float:
+    """Return the mass that the t distribution around a difference of `paired_jackknife` has above 0.
+
+    ``1 − p/2`` for a difference above 0 and ``p/2`` below: the counterpart of `cellgauge.stats.paired.superiority`
+    where a few groups were left out, which are too few to be counted. Without any spread p is that of the sign test.
+    """
+    if difference.value == 0:
+        return 0.5
+    return 1 - difference.p / 2 if difference.value > 0 else difference.p / 2
+
+
 def _checked(by_seed: Floats, left_out: Floats, n_groups: int) -> tuple[Floats, Floats]:
     by_seed, left_out = finite(by_seed, "by_seed", 1), finite(left_out, "left_out", 2)
     if left_out.shape[1] != len(by_seed):

@@ -39,14 +39,47 @@ def paired_difference(
     sign
         +1 where higher is better, -1 where lower is.
     """
-    if len(replicates) != len(baseline_replicates):
-        raise ValueError(f"{len(replicates)} and {len(baseline_replicates)} replicates cannot be paired")
-    differences = sign * (np.asarray(replicates, dtype=float) - np.asarray(baseline_replicates, dtype=float))
-    differences[np.abs(differences) <= rounding(replicates, baseline_replicates)] = 0
+    differences = paired_replicates(replicates, baseline_replicates, sign)
     low, high = percentile_interval(differences, level)
     tail = min(np.count_nonzero(differences <= 0), np.count_nonzero(differences >= 0))
     p = min(1.0, 2 * (1 + tail) / (len(differences) + 1))
     return Difference(sign * (value - baseline_value), low, high, p)
+
+
+def paired_replicates(replicates: Floats, baseline_replicates: Floats, sign: int) -> Floats:
+    """Return ``sign · (model_r − baseline_r)``, (n_replicates,), 0 where two differ by no more than their rounding.
+
+    Raises
+    ------
+    ValueError
+        Where they are not equally many.
+    """
+    if len(replicates) != len(baseline_replicates):
+        raise ValueError(f"{len(replicates)} and {len(baseline_replicates)} replicates cannot be paired")
+    differences: Floats = sign * (np.asarray(replicates, dtype=float) - np.asarray(baseline_replicates, dtype=float))
+    differences[np.abs(differences) <= rounding(replicates, baseline_replicates)] = 0
+    return differences
+
+
+def superiority(replicates: Floats, others: Floats, sign: int) -> float:
+    """Return the share of paired replicates in which the first model is better, ties counted half.
+
+    It is the mass that the bootstrap distribution of the difference has on the first model's side: how sure the data
+    are of the sign, for these units, and not how often the first model would win on another dataset. Two replicates
+    that differ by no more than their rounding are a tie, as in `paired_difference`.
+
+    Parameters
+    ----------
+    replicates, others
+        (n_replicates,) each, drawn with the same resamples.
+    sign
+        +1 where higher is better, -1 where lower is.
+    """
+    if len(replicates) != len(others) or not len(replicates):
+        raise ValueError(f"{len(replicates)} and {len(others)} replicates cannot be paired")
+    differences = sign * (np.asarray(replicates, dtype=float) - np.asarray(others, dtype=float))
+    tied = np.abs(differences) <= rounding(replicates, others)
+    return float(np.mean(np.where(tied, 0.5, differences > 0)))
 
 
 def holm(p_values: list[float]) -> list[float]:

@@ -1,0 +1,335 @@
+"""The pages that compare two models: what they show of a pair, and the lists that lead to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from cellgauge.cards import ModelCard
+from cellgauge.report import cells
+from cellgauge.report.comparison import FEW_STUDIES
+from cellgauge.report.dataset_comparison import Row
+from cellgauge.report.numbers import SCORE_DECIMALS, number, percent, plural
+from cellgauge.report.pairs import KINDS, ModelPair, PairRow
+from cellgauge.report.release import ReleaseView
+from cellgauge.report.render import Page, Renderer
+from cellgauge.report.tables import MISSING, Cell, Column, Strip, Table
+from cellgauge.report.tables import Row as TableRow
+from cellgauge.results.schema import Environment, Result
+from cellgauge.stats.paired import Difference
+
+MOST_LISTED = 300
+"""Up to this many pairs the first page lists them all; beyond, it lists the models, each with a page of its own."""
+
+_GROUPS = {
+    "demonstration": "Demonstrations: never counted",
+    "simulated": "Simulated: never counted with measured data",
+}
+_SCORES = ("difference", "drawn", "verdict", "superiority", "first_score", "second_score")
+_COST = ("first_seconds", "second_seconds", "seconds_ratio", "first_memory", "second_memory", "memory_ratio", "machine")
+
+
+def compare_pages(renderer: Renderer) -> Iterator[Page]:
+    """Draw the list of pairs, a list for each model, and a page for each pair."""
+    pairs = list(renderer.pairs.values())
+    by_model: dict[str, list[ModelPair]] = {}
+    for pair in pairs:
+        for model in (pair.first, pair.second):
+            by_model.setdefault(model.id, []).append(pair)
+    yield _index(renderer, pairs, by_model)
+    for id_, some in sorted(by_model.items()):
+        yield _model_list(renderer, renderer.view.cards.models[id_], some)
+    for pair in pairs:
+        yield _pair_page(renderer, pair)
+
+
+def _index(renderer: Renderer, pairs: list[ModelPair], by_model: dict[str, list[ModelPair]]) -> Page:
+    intro = "Any two models side by side: the same cells, the same resamples, one row for each task and dataset."
+    models = [renderer.view.cards.models[id_] for id_ in sorted(by_model)]
+    html = renderer.fragment(
+        "compare_index.html",
+        "compare/",
+        title="Compare two models",
+        intro=intro,
+        pairs=pairs,
+        models=_models_table(models, by_model),
+        table=pairs_table("pairs", plural(len(pairs), "pair"), pairs) if 0 < len(pairs) <= MOST_LISTED else None,
+        model=None,
+    )
+    return Page("compare/", "Compare two models", intro, html, boost=2)
+
+
+def _model_list(renderer: Renderer, model: ModelCard, pairs: list[ModelPair]) -> Page:
+    path, title = f"compare/{model.id}/", f"{model.name} against others"
+    intro = f"{model.name} beside each model that has scores of a common task and dataset."
+    table = pairs_table("pairs", f"{plural(len(pairs), 'pair')} with {model.name}", pairs, beside=model)
+    html = renderer.fragment(
+        "compare_index.html", path, title=title, intro=intro, pairs=pairs, models=None, table=table, model=model
+    )
+    return Page(path, title, intro, html, searchable=False)
+
+
+def _models_table(models: list[ModelCard], by_model: dict[str, list[ModelPair]]) -> Table:
+    columns = (Column("model", "Model"), Column("pairs", "Compared with", numeric=True))
+    rows = [
+        TableRow(
+            (
+                Cell(model.name, (model.id,), href=f"compare/{model.id}/"),
+                Cell(plural(len(by_model[model.id]), "model"), (len(by_model[model.id]),)),
+            )
+        )
+        for model in models
+    ]
+    return Table("models", plural(len(models), "model"), columns, tuple(rows))
+
+
+def pairs_table(id_: str, caption: str, pairs: list[ModelPair], beside: ModelCard | None = None) -> Table:
+    """Return a list of pairs with how often which of the two is better.
+
+    Parameters
+    ----------
+    beside
+        The model that all of them have in common: rows are named by the other one, and counted for this one.
+    """
+    columns = (
+        Column("pair", "Other model" if beside else "Pair"),
+        Column("comparisons", "Comparisons", numeric=True, hover="Of measured data: pairs of task and dataset"),
+        Column("better", f"{beside.name} better" if beside else "First better", numeric=True),
+        Column("worse", f"{beside.name} worse" if beside else "Second better", numeric=True),
+        Column("apart", "Not separated", numeric=True),
+        Column("other", "Slight or in doubt", numeric=True),
+    )
+    rows = []
+    for pair in pairs:
+        turned = beside is not None and beside.id == pair.second.id
+        other = pair.first if turned else pair.second
+        better, worse = pair.count("better"), pair.count("worse")
+        apart, judged = pair.count("not separated"), len(pair.judged())
+        rest = judged - better - worse - apart
+        counts = (judged, *((worse, better) if turned else (better, worse)), apart, rest)
+        name = other.name if beside else f"{pair.first.name} and {pair.second.name}"
+        rows.append(
+            TableRow((Cell(name, (pair.path,), href=pair.path), *(Cell(f"{count:,}", (count,)) for count in counts)))
+        )
+    return Table(id_, caption, columns, tuple(rows))
+
+
+def _pair_page(renderer: Renderer, pair: ModelPair) -> Page:
+    view, verdict = renderer.view, pair.verdict()
+    table = pair_table(view, pair)
+    csv = f"{pair.path.rstrip('/')}.csv"
+    title = f"{pair.first.name} and {pair.second.name}"
+    html = renderer.fragment(
+        "compare.html",
+        pair.path,
+        pair=pair,
+        verdict=verdict,
+        scores=_scores_part(pair, table),
+        cost=table.part("cost", "What each took to run", columns=["task", *_COST]),
+        leakage=_leakage_part(table),
+        shared=_shared_leakage(pair),
+        how=how_compared(pair),
+        csv=csv,
+    )
+    return Page(pair.path, title, verdict.sentence, html, files={csv: table.to_csv()}, searchable=False)
+
+
+def pair_table(view: ReleaseView, pair: ModelPair) -> Table:
+    """Return everything that is said of a pair as one table; the page shows parts of it, and its CSV is all of it."""
+    first, second = pair.first.name, pair.second.name
+    about = ("first", "second", "kind", "study", "metric", "first_result", "second_result")
+    columns = (
+        *(Column(key, key.replace("_", " "), shown=False) for key in about),
+        Column("task", "Task, dataset and score"),
+        Column("dataset", "Dataset"),
+        Column("difference", "Difference", ("", "low", "high", "adjusted_p"), numeric=True,
+               hover=f"{first} minus {second}, signed so that positive is better for {first}"),
+        Column("drawn", "worse ← 0 → better", (), numeric=True,
+               hover=f"The difference and its interval: right of the line, {first} is better"),
+        Column("verdict", f"{first} is", hover="Holm-adjusted over the comparisons of this page"),
+        Column("superiority", "P(better)", numeric=True,
+               hover=f"Probability of superiority: how sure these data are that {first} is better"),
+        Column("first_score", first, ("", "low", "high"), numeric=True),
+        Column("second_score", second, ("", "low", "high"), numeric=True),
+        Column("guard", "Guard", ("", "low", "high"), numeric=True,
+               hover="Difference in the score that must not get worse, with the same sign"),
+        Column("first_seconds", f"{first}: s per embedding", numeric=True, direction="lower"),
+        Column("second_seconds", f"{second}: s per embedding", numeric=True, direction="lower"),
+        Column("seconds_ratio", "Ratio of times", numeric=True, hover=f"{first} divided by {second}"),
+        Column("first_memory", f"{first}: MiB", numeric=True, direction="lower"),
+        Column("second_memory", f"{second}: MiB", numeric=True, direction="lower"),
+        Column("memory_ratio", "Ratio of memory", numeric=True, hover=f"{first} divided by {second}"),
+        Column("machine", "Measured on", ("", "second")),
+        Column("first_leakage", first, ("", "evidence")),
+        Column("second_leakage", second, ("", "evidence")),
+    )  # fmt: skip
+    decimals = max((row.one.decimals for row in pair.rows), default=SCORE_DECIMALS)
+    scale = _scale(pair.rows)
+    rows = tuple(_table_row(view, pair, row, decimals, scale) for row in pair.rows)
+    return Table("pair", f"{first} and {second}", columns, rows, _GROUPS)
+
+
+def _scores_part(pair: ModelPair, table: Table) -> Table:
+    scale = number(_scale(pair.rows), 2, signed=True)
+    guarded = any(row.guarded is not None for row in pair.rows)
+    caption = f"Scores and paired differences, {pair.first.name} minus {pair.second.name}; positive is better for "
+    caption += f"{pair.first.name}. Dot: difference; bar: interval; the scale ends at ±{scale.lstrip('+')}."
+    return table.part("scores", caption, columns=["task", *_SCORES, *(["guard"] if guarded else [])])
+
+
+def _leakage_part(table: Table) -> Table:
+    """Return what each model had seen of each dataset, said once where tasks agree."""
+    part = table.part("leakage", "Seen in pretraining?", columns=["dataset", "first_leakage", "second_leakage"])
+    distinct = {tuple(cell.raw for cell in row.cells): row for row in part.rows}
+    return replace(part, rows=tuple(distinct.values()))
+
+
+def _table_row(view: ReleaseView, pair: ModelPair, row: PairRow, decimals: int, scale: float) -> TableRow:
+    task, dataset, metric = row.comparison.task, row.one.dataset, row.comparison.metric
+    first, second = row.first.result, row.second.result
+    arrow = "↑" if metric.direction == "higher" else "↓"
+    guard = cells.difference_cell(row.guarded, decimals=decimals)
+    about = (
+        pair.first.id, pair.second.id, row.kind, dataset.study, task.primary.key, first.result_id, second.result_id,
+    )  # fmt: skip
+    return TableRow(
+        (
+            *(Cell(text, (text,)) for text in about),
+            Cell(
+                task.name,
+                (task.id,),
+                small=f"{dataset.name}; {metric.short_name} {arrow}",
+                href=f"tasks/{task.id}/",
+                badges=cells.dataset_badges(dataset),
+            ),
+            cells.dataset_cell(dataset),
+            cells.difference_cell(row.difference, why=row.note, p=row.adjusted_p, decimals=decimals),
+            _drawn(pair, row.difference, scale),
+            cells.word_cell(row.word, "model"),
+            _superiority(row),
+            *(_score(one) for one in (row.first, row.second)),
+            Cell(guard.text, guard.raw[:3], small=guard.small, hover=_guard_of(row)),
+            *_cost(first, second),
+            cells.leakage_cell(first),
+            cells.leakage_cell(second),
+        ),
+        group="" if row.kind == "measured" else row.kind,
+    )
+
+
+def _score(row: Row) -> Cell:
+    return cells.score_cell(row.score, href=cells.page_of(row.result), why=row.note)
+
+
+def _guard_of(row: PairRow) -> str:
+    task, guard = row.comparison.task.guard, row.comparison.guard
+    if task is None or guard is None:
+        return "this task guards no second score"
+    return f"{guard.name}; may be worse by less than {task.margin:g}"
+
+
+def _scale(rows: Iterable[PairRow]) -> float:
+    """Return where the drawn scale ends on both sides: as far as the rows that count need."""
+    found = {kind: [row.difference for row in rows if row.kind == kind and row.difference] for kind in KINDS}
+    chosen = next((some for some in found.values() if some), [])
+    return max((abs(x) for one in chosen for x in (one.value, one.low, one.high)), default=0.0) or 1.0
+
+
+def _drawn(pair: ModelPair, difference: Difference | None, scale: float) -> Cell:
+    if difference is None:
+        return MISSING
+    value, low, high = (0.5 + x / scale / 2 for x in (difference.value, difference.low, difference.high))
+    beyond = -1 if value < 0 else 1 if value > 1 else 0
+    towards = pair.first if difference.value > 0 else pair.second
+    said = f"towards {towards.name}" if difference.value else "no difference"
+    return Cell(said, (difference.value,), strip=Strip(value, low, high, beyond))
+
+
+def _superiority(row: PairRow) -> Cell:
+    """Return the probability of superiority; what no resample contradicts is still not certain."""
+    if row.superiority is None:
+        return MISSING
+    share = row.superiority
+    text = "> 99.9 %" if share > 0.9995 else "< 0.1 %" if share < 0.0005 else percent(round(share, 3))
+    return Cell(text, (share,))
+
+
+def _cost(first: Result, second: Result) -> list[Cell]:
+    walls = [cells.wall_cell(one.resources) for one in (first, second)]
+    memories = [cells.memory_cell(one.resources) for one in (first, second)]
+    machines = [_machine(one) for one in (first, second)]
+    same = machines[0] == machines[1] and machines[0] is not None
+    if same or not any(machines):
+        said = Cell(machines[0] or "not recorded", (machines[0], machines[1]))
+    else:
+        said = Cell(f"{machines[0] or 'not recorded'}; {machines[1] or 'not recorded'}", (machines[0], machines[1]))
+    times = [Cell(wall.text, wall.raw[:1], hover=wall.hover) for wall in walls]
+    return [*times, _ratio(times, same), *memories, _ratio(memories, same), said]
+
+
+def _ratio(costs: list[Cell], same_machine: bool) -> Cell:
+    """Return the first cost divided by the second; costs on different machines have no ratio."""
+    ours, theirs = (cost.raw[0] for cost in costs)
+    if not isinstance(ours, int | float) or not isinstance(theirs, int | float) or theirs == 0:
+        return Cell("–", (None,), hover="not measured for both")
+    if not same_machine:
+        return Cell("–", (None,), small="other machine", hover="measured on different machines, or not known on which")
+    ratio = ours / theirs
+    return Cell(f"{ratio:,.2f} ×" if ratio < 10 else f"{ratio:,.0f} ×", (ratio,))
+
+
+def _machine(result: Result) -> str | None:
+    """Return what the model's outputs were obtained on; None where that was not recorded, or is several machines."""
+    made: list[Environment] = result.embedding_environments or ([result.environment] if result.environment else [])
+    machines = {f"{one.cpu}, {one.gpu}" if one.gpu else one.cpu for one in made}
+    return machines.pop() if len(machines) == 1 else None
+
+
+def _shared_leakage(pair: ModelPair) -> str:
+    """Say how many datasets either of the two had seen, or may have."""
+    seen: dict[str, tuple[bool, bool]] = {}
+    unknown = set()
+    for row in pair.rows:
+        classes = [one.result.leakage.leakage_class for one in (row.first, row.second)]
+        seen[row.one.dataset.id] = (classes[0] in ("yellow", "red"), classes[1] in ("yellow", "red"))
+        if "gray" in classes or None in classes:
+            unknown.add(row.one.dataset.id)
+    total = plural(len(seen), "dataset")
+    both, either = sum(map(all, seen.values())), sum(map(any, seen.values()))
+    if not either:
+        said = f"Neither is known to have seen {'the one dataset' if len(seen) == 1 else f'any of {total}'} in training"
+    else:
+        said = f"Of {total}, {both} seen in training by both models and {either - both} by one of them alone"
+    return f"{said}; for {len(unknown)} it is not known of at least one of them." if unknown else f"{said}."
+
+
+def how_compared(pair: ModelPair) -> list[str]:
+    """Describe the comparison, from the very values that it used."""
+    first, second = pair.first.name, pair.second.name
+    sizes = [(len(pair.judged(kind)), kind) for kind in KINDS if pair.judged(kind)]
+    family = ", ".join(f"{size} {kind}" for size, kind in sizes) or "none"
+    lines = [
+        f"Each row is one task on one dataset, in the task's primary score. The difference is {first} minus {second} "
+        "on the same resamples or with the same groups left out, signed so that positive is better; its interval is "
+        "made as on the task's page.",
+        "“Better” and “worse” need a p-value of at most 1 minus the level after Holm's adjustment over the rows of "
+        "this page, measured, demonstration and simulated data each on their own (here: "
+        f"{family}), and the whole interval on that side of zero.",
+        "On a task's page a model is compared with the baseline, adjusted for all models of a dataset, and ranges of "
+        "ranks are adjusted for all pairs: the same two models may be separated here and not there. This page answers "
+        "a question about two models that were chosen beforehand. Whoever looks through many pairs for the largest "
+        "difference will find some by chance; then the ranges of ranks are the answer.",
+        f"P(better) is the probability of superiority: the share of paired resamples in which {first} is better, ties "
+        "counted half; where groups were left out, the share of the t distribution around the difference that lies "
+        "above zero. It says how sure these data are of the sign, and nothing about another dataset.",
+    ]
+    if any(row.comparison.task.guard for row in pair.rows):
+        lines.append(
+            "Where a task guards a second score, the one that gains must be shown to keep it within the margin of the "
+            "task's card; otherwise its gain is “in doubt”, whichever of the two it is."
+        )
+    lines.append(
+        f"Rows are counted and never averaged. Up to {FEW_STUDIES} independent studies such counts are descriptive. "
+        "Simulated data and demonstrations stand apart and are not counted."
+    )
+    return lines

@@ -1,0 +1,42 @@
+"""What the cite box of a result says."""
+
+from __future__ import annotations
+
+import re
+
+from cellgauge.report.cite import cite_result
+from cellgauge.report.release import load_release
+from cellgauge.report.stage import stage
+
+
+def test_it_names_the_release_the_digest_and_the_address(release) -> None:
+    release.add("clustering", "pbmc68k-reduced", "pca", 0.5)
+    view = load_release(release.finish(), None)
+    (result,) = view.results.values()
+    found = cite_result(result, "PCA on PBMC 68k (reduced): Cell clustering", "https://site.example/a/")
+    for text in (found.text, found.bibtex):
+        assert result.result_id in text
+        assert "release trial" in text
+        assert "https://site.example/a/" in text
+        assert "2026" in text
+
+
+def test_bibtex_is_not_broken_by_what_a_card_says(release) -> None:
+    release.add("clustering", "pbmc68k-reduced", "pca", 0.5)
+    (result,) = load_release(release.finish(), None).results.values()
+    bibtex = cite_result(result, r"50 % of A_1 & {B} \end{x} # $x$ ~ ^", "https://site.example/").bibtex
+    (title,) = re.findall(r"title = \{(.*)\},\n", bibtex)
+    bare = re.sub(r"\\textbackslash\{\}|\\textasciitilde\{\}|\\textasciicircum\{\}|\\[&%$#_{}]", "", title)
+    assert not re.search(r"[&%$#_{}\\~^]", bare), title
+    unescaped = re.sub(r"\\[{}]", "", bibtex)
+    assert unescaped.count("{") == unescaped.count("}")
+
+
+def test_the_address_is_that_of_the_site_to_be(release) -> None:
+    release.add("clustering", "pbmc68k-reduced", "pca", 0.5)
+    project = release.finish()
+    page = project.work / "build/overrides/fragments/results/clustering/pbmc68k-reduced/pca.html"
+    stage(project, None)
+    assert "https://cellgauge.github.io/cellgauge/results/clustering/pbmc68k-reduced/pca/" in page.read_text()
+    stage(project, None, site_url="https://other.example/x/")
+    assert "https://other.example/x/results/clustering/pbmc68k-reduced/pca/" in page.read_text()

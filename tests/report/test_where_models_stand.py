@@ -1,0 +1,148 @@
+"""Skill over datasets, its mean, what the order rests on, and whether scores still tell models apart."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cellgauge.cards import Project
+from cellgauge.report.comparison import TaskComparison, compare_task
+from cellgauge.report.health import health_table, healths
+from cellgauge.report.release import ReleaseView, load_release
+from cellgauge.report.standing import standings
+from cellgauge.report.standing_tables import sensitivity_table, standings_figure, standings_table
+from cellgauge.results.store import read_replicates
+from cellgauge.stats.skill import CannotDiscriminate, Skill
+
+PBMC, TOY, OTHER = "pbmc68k-reduced", "toy-blood", "other-blood"
+
+
+def load(project: Project, task: str = "clustering") -> tuple[ReleaseView, TaskComparison]:
+    view = load_release(project, None)
+    return view, compare_task(view, view.cards.tasks[task])
+
+
+@pytest.fixture
+def other_blood(project: Project) -> None:
+    """A second measured dataset, of another study; asked for before the release is made."""
+    folder = project.source / "site_src/datasets"
+    text = (folder / f"{PBMC}.md").read_text(encoding="utf-8").replace("PBMC 68k (reduced)", "Other blood")
+    study = next(line for line in text.splitlines() if line.startswith("study: "))
+    (folder / f"{OTHER}.md").write_text(text.replace(study, "study: another-2020"), encoding="utf-8")
+
+
+def test_skill_is_that_of_the_files(other_blood, release) -> None:
+    for model, value in {"pca": 0.5, "svd": 0.6, "nmf": 0.4}.items():
+        release.add("clustering", PBMC, model, value)
+    view, comparison = load(release.finish())
+    found = standings(view, comparison)
+    assert [one.model.id for one in found.models] == ["svd", "pca", "nmf"]
+    made = found.models[0].skills[PBMC]
+    assert isinstance(made, Skill)
+    ours, base = (view.results["clustering", PBMC, model] for model in ("svd", "pca"))
+    assert made.value == pytest.approx((ours.scores[0].value - base.scores[0].value) / (1 - base.scores[0].value))
+    drawn = [read_replicates(view.folder, each)[0].astype(float) for each in (ours, base)]
+    ratios = (drawn[0] - drawn[1]) / (1 - drawn[1])
+    assert (made.low, made.high) == pytest.approx(np.quantile(ratios, [0.025, 0.975]), abs=2e-3)
+
+
+def test_the_mean_gives_each_study_the_same_weight_and_leaves_simulated_cells_out(other_blood, release) -> None:
+    values = {PBMC: {"pca": 0.5, "svd": 0.6}, OTHER: {"pca": 0.2, "svd": 0.6}, TOY: {"pca": 0.5, "svd": 0.9}}
+    for dataset, models in values.items():
+        for model, value in models.items():
+            release.add("clustering", dataset, model, value)
+    view, comparison = load(release.finish())
+    svd = standings(view, comparison).models[0]
+    assert svd.mean is not None
+    assert svd.mean.value == pytest.approx((0.1 / 0.5 + 0.4 / 0.8) / 2)
+    assert (svd.mean.n, svd.mean.of) == (2, 2)
+    assert svd.skills[TOY].value == pytest.approx(0.4 / 0.5)
+    table = standings_table(view, standings(view, comparison))
+    labels = [column.label for column in table.columns]
+    assert "Toy blood (simulated)" in labels
+    figure = standings_figure(standings(view, comparison), {})
+    assert (figure.reference, figure.dashed) == (0.0, 1.0)
+    (mark,) = figure.marks
+    assert sorted(mark.faint) == pytest.approx([0.2, 0.5]), "the simulated dataset is no dot"
+
+
+def test_a_model_without_scores_somewhere_says_so_and_counts_fewer(other_blood, release) -> None:
+    for dataset in (PBMC, OTHER):
+        release.add("clustering", dataset, "pca", 0.5)
+    release.add("clustering", PBMC, "svd", 0.6)
+    release.add_empty("clustering", OTHER, "svd", "timeout", "600 s")
+    release.add("clustering", PBMC, "nmf", 0.4)
+    release.plan("clustering", OTHER, "nmf", "to_run")
+    view, comparison = load(release.finish())
+    table = standings_table(view, standings(view, comparison))
+    rows = {record["model"]: record for record in table.records()}
+    assert (rows["svd"]["coverage"], rows["svd"]["coverage_planned"]) == (1, 2)
+    cells = {
+        row.cells[0].raw[0]: dict(zip([c.key for c in table.columns], row.cells, strict=True)) for row in table.rows
+    }
+    assert cells["svd"][f"skill:{OTHER}"].text == "timeout"
+    assert cells["svd"][f"skill:{OTHER}"].href == f"results/clustering/{OTHER}/svd/"
+    assert cells["nmf"][f"skill:{OTHER}"].text == "not run"
+    assert cells["svd"]["skill"].small == "1 of 2 studies"
+
+
+def test_no_room_below_the_ceiling_is_no_number(release) -> None:
+    for model, value in {"pca": 0.97, "svd": 0.99}.items():
+        release.add("clustering", PBMC, model, value)
+    view, comparison = load(release.finish())
+    found = standings(view, comparison)
+    assert isinstance(found.models[0].skills[PBMC], CannotDiscriminate)
+    assert found.models[0].mean.value is None
+    table = standings_table(view, found)
+    assert {row.cells[2].text for row in table.rows} == {"no room"}
+    assert all(record[f"skill:{PBMC}"] is None for record in table.records())
+
+
+def test_an_order_that_rests_on_one_dataset_shows(other_blood, release) -> None:
+    values = {PBMC: {"pca": 0.5, "svd": 0.6, "nmf": 0.55}, OTHER: {"pca": 0.5, "svd": 0.3, "nmf": 0.55}}
+    for dataset, models in values.items():
+        for model, value in models.items():
+            release.add("clustering", dataset, model, value)
+    view, comparison = load(release.finish())
+    table = sensitivity_table(view, standings(view, comparison))
+    rows = {(record["kind"], record["name"]): record for record in table.records()}
+    assert rows["dataset", OTHER]["first"] == "svd"
+    assert rows["dataset", PBMC]["first"] == "nmf"
+    assert set(rows["dataset", OTHER]["moved"].split(", ")) >= {"svd", "nmf"}
+    assert {kind for kind, _ in rows} == {"dataset", "study", "metric"}
+
+
+def test_health_counts_pairs_and_saturation(release) -> None:
+    for model, value in {"pca": 0.5, "svd": 0.5, "nmf": 0.8, "raw-expression": 0.2}.items():
+        release.add("clustering", PBMC, model, value, noise=0.002)
+    view, comparison = load(release.finish())
+    found = healths(view, [comparison])
+    table = health_table(view, found, "health", "Health", of="task")
+    primary = next(record for record in table.records() if record["score"] == "adjusted-rand-index")
+    assert (primary["told_apart"], primary["told_apart_pairs"]) == (5, 6)
+    assert primary["at_best"] == 0
+    assert primary["near_first"] == 0
+
+
+@pytest.mark.site
+def test_the_page_shows_what_the_csv_holds(site: Path) -> None:
+    text = (site / "tasks/clustering/index.html").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(io.StringIO((site / "tasks/clustering-standing.csv").read_text(encoding="utf-8"))))
+    assert {row["model"] for row in rows} == {"pca", "svd", "nmf", "raw-expression"}
+    for row in rows:
+        assert f'data-sort="{row[f"skill:{PBMC}"]}"' in text
+    assert 'id="standing-title"' in text
+    assert 'class="cg-band"' in text
+
+
+def test_an_empty_release_has_no_standing(release, edit: Callable[..., None]) -> None:
+    view, comparison = load(release.finish())
+    found = standings(view, comparison)
+    assert found.models == ()
+    assert standings_figure(found, {}) is None
+    assert sensitivity_table(view, found) is None
