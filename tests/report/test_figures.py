@@ -108,8 +108,8 @@ def test_dots_and_bars_stand_where_their_numbers_are(release, layout):
     comparison, records, colours = drawn(load_release(release.finish(), None), "clustering")
     figure = forest(comparison, comparison.on(PBMC), colours)
     svg = to_svg(figure, layout)
-    dots = [float(x) for x in re.findall(r'<path transform="translate\(([-\d.]+),[-\d.]+\)" d="M[^"]*A', svg)]
-    bars = re.findall(r'<line transform="translate\(([-\d.]+),[-\d.]+\)" x2="([-\d.]+)" y2="0" [^>]*stroke-width', svg)
+    dots = [float(x) for x in re.findall(r'translate\(([-\d.]+),[-\d.]+\)" d="M[^"]*A', marks_of(svg, "dots"))]
+    bars = re.findall(r'translate\(([-\d.]+),[-\d.]+\)" x2="([-\d.]+)" y2="0"', marks_of(svg, "bars"))
     assert len(dots) == len(figure.marks) == 3
     low, high = figure.span
     width = (dots[0] - dots[-1]) / (figure.marks[0].value - figure.marks[-1].value) * (high - low)
@@ -157,6 +157,11 @@ def test_without_agreement_of_replicates_there_is_no_dashed_line(release):
     assert dashes(to_svg(figure, "wide")) == []
 
 
+def marks_of(svg: str, layer: str) -> str:
+    """The group of one layer, with what it gives to all its marks."""
+    return re.search(rf'<g class="{layer}"[^>]*(?:/>|>.*?</g>)', svg)[0]
+
+
 def dashes(svg: str) -> list[str]:
-    """Vertical dashed lines; the separator above controls is dashed too, and horizontal."""
-    return re.findall(r'<line[^>]*x2="0"[^>]*stroke-dasharray="4,4"[^>]*>', svg)
+    """Dashed lines; the separator above controls is dashed too, and none of the lines."""
+    return re.findall(r'stroke-dasharray="4,4"', marks_of(svg, "lines"))

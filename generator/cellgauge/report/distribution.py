@@ -46,7 +46,8 @@ def histogram(values: NDArray[np.floating[Any]], most: int = MOST_BINS) -> tuple
 
     Returns
     -------
-    The bins from left to right, with shares that sum to 1. The upper edge belongs to the next bin.
+    The bins from left to right, with shares that sum to 1. An edge belongs to the bin above it, and the last
+    one to the bin below, so that no bin lies beyond what a score can be.
 
     Raises
     ------
@@ -59,8 +60,9 @@ def histogram(values: NDArray[np.floating[Any]], most: int = MOST_BINS) -> tuple
     low, high = float(values.min()), float(values.max())
     span = high - low
     width, decimals = _round_width(span if span > 1e-9 * max(1.0, abs(low)) else _SAME, most)
-    # Rounding: a value that is an edge, but for its last digits, belongs to the bin above it.
-    places = np.floor(values / width + 1e-9).astype(np.int64)
+    # Rounding: a value that is an edge, but for its last digits, is that edge.
+    last = math.ceil(high / width - 1e-9) - 1
+    places = np.minimum(np.floor(values / width + 1e-9), last).astype(np.int64)
     first = int(places.min())
     shares = np.bincount(places - first) / values.size
     return tuple(
