@@ -23,13 +23,13 @@
 
   // ---- cells ----
 
-  // The text of a cell without badges and what is written below it, as a choice names it: letters, no shapes.
+  // The text of a cell without its badges, what is written below it, and the shape before it.
   const wordOf = (cell) => (cell.firstChild ? cell.firstChild.textContent : "").replace(/^[^\p{L}\p{N}]+/u, "").trim();
 
   function valueOf(cell) {
     if (!cell || cell.classList.contains("cg-why")) return null;
     if (cell.hasAttribute("data-sort")) return cell.dataset.sort === "" ? null : Number(cell.dataset.sort);
-    return cell.textContent.trim().toLowerCase();
+    return wordOf(cell).toLowerCase() || null;
   }
 
   function compare(a, b) {

@@ -262,6 +262,7 @@ def test_a_file_tells_what_to_predict_and_nothing_of_its_cells_but_the_perturbat
     assert shown.raw is None
     assert shown.uns == {
         "values": "counts",
+        "taxa": [9606],  # which the request to a container repeats
         "control": "control",
         "joined_by": "+",
         "predict": sorted(simulated.card.split.test),

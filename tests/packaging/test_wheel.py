@@ -77,10 +77,22 @@ def test_the_wheel_carries_the_project_and_nothing_else(wheel: Path):
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"cellgauge"}
     assert "cellgauge/py.typed" in names
+    modules = {path.relative_to(ROOT / "generator").as_posix() for path in (ROOT / "generator/cellgauge").rglob("*.py")}
+    assert modules == {name for name in names if name.endswith(".py") and not name.startswith("cellgauge/project/")}
+    generator = zipfile.Path(zipfile.ZipFile(wheel)) / "cellgauge/project/generator"
+    assert [one.name for one in generator.iterdir()] == ["images"]
     for folder in ("site_src", "mkdocs.yml"):
         ours = [ROOT / folder] if (ROOT / folder).is_file() else [p for p in (ROOT / folder).rglob("*") if p.is_file()]
         expected = {f"cellgauge/project/{path.relative_to(ROOT).as_posix()}" for path in ours}
         assert expected == {name for name in names if name.startswith(f"cellgauge/project/{folder}")}
+
+
+def test_images_are_built_from_the_same_files_without_a_clone(tmp_path: Path):
+    from cellgauge.cards.image import image_digest
+
+    shutil.copytree(ROOT / "generator/images", tmp_path / "images")
+    for image in ("linear", "scvi-census"):
+        assert image_digest(tmp_path, image) == image_digest(ROOT / "generator", image)
 
 
 @pytest.mark.slow

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import http.server
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -285,3 +288,70 @@ def edit(project: Project) -> Callable[[str, str, str], None]:
         file.write_text(text.replace(old, new), encoding="utf-8")
 
     return change
+
+
+BROWSER_ARGUMENTS = [
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def address(site: Path) -> Iterator[str]:
+    """Where ``site`` is served."""
+    # The 404 page knows where the site will stand: below /cellgauge/, as in mkdocs.yml.
+    above = site.parent / "served"
+    above.mkdir()
+    (above / "cellgauge").symlink_to(site)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Handler, directory=str(above)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/cellgauge/"
+    server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str):
+    """A running browser."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        running = started.chromium.launch(executable_path=chromium, args=BROWSER_ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def watched(browser):
+    """Opens a page, with the options of a browser's context; an error in the console or a foreign request fails."""
+    contexts, faults = [], []
+
+    def open_page(own: str, **options):
+        context = browser.new_context(
+            **{"viewport": {"width": 1440, "height": 900}, "color_scheme": "light", **options}
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("request", lambda request: None if _is_own(request.url, own) else faults.append(request.url))
+        page.set_default_timeout(15_000)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not faults
+
+
+@pytest.fixture
+def page(watched, address: str):
+    """A page in the light theme, on a wide screen."""
+    return watched(address)
+
+
+def _is_own(url: str, own: str) -> bool:
+    return url.startswith((own, "data:", "blob:", "about:"))

@@ -12,6 +12,8 @@ from cellgauge.cards.problems import UserError
 
 _COPY = re.compile(r"^COPY\s+(?!--)(.+)$", re.MULTILINE)
 _TAG_DIGITS = 16
+_PACKAGES = Path(__file__).parents[2]
+"""Where this package lies: in a clone the same folder as that of the images."""
 
 
 def image_folder(generator: Path, folder: str) -> Path:
@@ -36,6 +38,8 @@ def image_folder(generator: Path, folder: str) -> Path:
 def image_files(generator: Path, folder: str) -> dict[str, Path]:
     """Return everything that an image is built from: its Dockerfile and what that copies, by name in the context.
 
+    A module of cellgauge is taken from the installed package where the folder of the images has no copy of it.
+
     Raises
     ------
     UserError
@@ -45,11 +49,12 @@ def image_files(generator: Path, folder: str) -> dict[str, Path]:
     files = {f"images/{folder}/Dockerfile": dockerfile}
     for found in _COPY.findall(dockerfile.read_text(encoding="utf-8")):
         for source in found.split()[:-1]:
-            path = generator / source
+            base = generator if (generator / source).exists() or not source.startswith("cellgauge/") else _PACKAGES
+            path = base / source
             if not path.exists():
                 raise UserError(f'{dockerfile}: expected "{source}" below {generator.name}/ to copy, found none')
             inside = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
-            files |= {one.relative_to(generator).as_posix(): one for one in inside if "__pycache__" not in one.parts}
+            files |= {one.relative_to(base).as_posix(): one for one in inside if "__pycache__" not in one.parts}
     return dict(sorted(files.items()))
 
 

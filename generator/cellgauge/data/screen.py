@@ -161,8 +161,9 @@ def training_file(dataset: Dataset, seed: int, *, with_held_out: bool = False) -
 
     Returns
     -------
-    ``X`` holds what ``uns["values"]`` says, with every gene of the dataset. ``obs["perturbation"]`` has names as in
-    `Screen`; ``uns`` holds ``control``, ``joined_by``, ``predict`` (what is held out) and ``validation``.
+    ``X`` holds what ``uns["values"]`` says, with every gene of the dataset; ``uns["taxa"]`` says of which species the
+    cells are. ``obs["perturbation"]`` has names as in `Screen`; ``uns`` also holds ``control``, ``joined_by``,
+    ``predict`` (what is held out) and ``validation``.
 
     Raises
     ------
@@ -186,6 +187,7 @@ def training_file(dataset: Dataset, seed: int, *, with_held_out: bool = False) -
         var=pd.DataFrame(index=pd.Index(dataset.feature_ids, dtype=object)),
         uns={
             "values": dataset.card.matrix.values,
+            "taxa": [organism.taxon for organism in dataset.card.organisms],
             "control": screen.control,
             "joined_by": screen.joined_by,
             "predict": list(screen.held_out),

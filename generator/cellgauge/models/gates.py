@@ -1,4 +1,4 @@
-"""Sanity gates: does a model do what a model of cells must do, whatever its scores?
+"""Sanity gates of embeddings: does a model do what a model of cells must do, whatever its scores?
 
 Each gate is a function of embeddings of a few cells, made in ways that must not matter. What is compared is which cells
 are near each other, never the numbers themselves: honest solvers differ in the last digits, in sign and in rotation.
@@ -16,17 +16,18 @@ from sklearn.neighbors import NearestNeighbors
 from cellgauge.models.cache import Genes
 from cellgauge.results.schema import Gate, GateName
 
-VERSION = 1
-"""Raised whenever a gate could come out otherwise."""
+VERSION = 2
+"""Raised whenever a gate could come out otherwise, of an embedding or of a prediction."""
 NEIGHBOURS = 15
 FEW = 64
 """Cells that are embedded without the others."""
 ENOUGH = 4 * NEIGHBOURS
 """With fewer cells, chance alone makes many neighbours agree."""
 
-_LEAST_SAME = 0.95
+LEAST_SAME = 0.95
+"""Of what two calls with the same seed give."""
+BEYOND_CHANCE = 0.02
 _LEAST_KEPT = 0.75
-_BEYOND_CHANCE = 0.02
 _LEAST_FOUND = 0.05
 Embedding = NDArray[np.float32]
 
@@ -78,10 +79,10 @@ def order(found: Embedded) -> Gate:
     kept, misordered = overlap(found.first, found.permuted), overlap(found.first, found.misordered)
     same = _reference(found)
     measured = {"overlap": kept, "overlap_misordered": misordered, "overlap_repeated": same}
-    if same < misordered + _BEYOND_CHANCE:
-        return _undecided("order", "the same cells in the same order give other neighbours each time", measured)
+    if same < misordered + BEYOND_CHANCE:
+        return undecided("order", "the same cells in the same order give other neighbours each time", measured)
     passed = kept >= (misordered + same) / 2
-    return _decided(
+    return decided(
         "order",
         passed,
         f"cells in another order keep {kept:.0%} of their 15 nearest neighbours; misordered rows would keep "
@@ -97,10 +98,10 @@ def determinism(found: Embedded) -> Gate:
     kept = overlap(found.first, found.again)
     measured = {"overlap": kept, "largest_difference": difference}
     if difference == 0:
-        return _decided("determinism", True, "the same seed gives the same numbers, to the last digit", measured)
-    return _decided(
+        return decided("determinism", True, "the same seed gives the same numbers, to the last digit", measured)
+    return decided(
         "determinism",
-        kept >= _LEAST_SAME,
+        kept >= LEAST_SAME,
         f"with the same seed numbers differ by up to {difference:.2g} standard deviations, and {kept:.0%} of the 15 "
         "nearest neighbours stay",
         measured,
@@ -113,7 +114,7 @@ def batch_size(found: Embedded) -> Gate:
     Each of them must find the neighbours that it has when all are embedded together.
     """
     if found.alone is None:
-        return _undecided("batch-size", "the model is fitted to the cells that it is given, all at once", {})
+        return undecided("batch-size", "the model is fitted to the cells that it is given, all at once", {})
 
     def kept_with(rows: Embedding) -> float:
         mixed = found.first.copy()
@@ -125,9 +126,9 @@ def batch_size(found: Embedded) -> Gate:
     if found.other_seed is not None:
         same = min(same, kept_with(found.other_seed[found.few]))
     measured = {"overlap": kept, "overlap_by_chance": chance, "overlap_repeated": same}
-    if same < chance + _BEYOND_CHANCE:
-        return _undecided("batch-size", "the same cells give other neighbours each time", measured)
-    return _decided(
+    if same < chance + BEYOND_CHANCE:
+        return undecided("batch-size", "the same cells give other neighbours each time", measured)
+    return decided(
         "batch-size",
         kept >= chance + _LEAST_KEPT * (same - chance),
         f"{len(found.few)} cells keep {kept:.0%} of their nearest neighbours when they are embedded alone; "
@@ -139,20 +140,20 @@ def batch_size(found: Embedded) -> Gate:
 def coverage(genes: Genes | None, n_genes: int) -> Gate:
     """Compare the genes that the model knows with those of the data."""
     if genes is None:
-        return _undecided("coverage", "the model does not say which genes it knows", {})
+        return undecided("coverage", "the model does not say which genes it knows", {})
     measured = {"known": float(genes.known), "found": float(genes.found)}
     passed = max(genes.coverage, genes.found / max(1, n_genes)) >= _LEAST_FOUND
     said = f"{genes.found:,} of the {genes.known:,} genes that the model knows are in the data ({genes.coverage:.0%})"
-    return _decided("coverage", passed, said, measured)
+    return decided("coverage", passed, said, measured)
 
 
 def not_a_control(found: Embedded) -> Gate:
     """Ask whether neighbours have anything to do with the cells' expression: random numbers do not know it."""
     kept = overlap(found.first, found.expression)
     chance = NEIGHBOURS / (len(found.first) - 1)
-    return _decided(
+    return decided(
         "not-a-control",
-        kept >= chance + _BEYOND_CHANCE,
+        kept >= chance + BEYOND_CHANCE,
         f"{kept:.0%} of the 15 nearest neighbours are near in expression too; random numbers would give {chance:.0%}",
         {"overlap": kept, "overlap_by_chance": chance},
     )
@@ -168,11 +169,13 @@ def _reference(found: Embedded) -> float:
     return same if found.other_seed is None else min(same, overlap(found.first, found.other_seed))
 
 
-def _decided(name: GateName, passed: bool, said: str, measured: dict[str, float]) -> Gate:
+def decided(name: GateName, passed: bool, said: str, measured: dict[str, float]) -> Gate:
+    """Return a gate that was passed or failed, with what was seen."""
     return Gate(name=name, outcome="passed" if passed else "failed", evidence=said, measured=_rounded(measured))
 
 
-def _undecided(name: GateName, why: str, measured: dict[str, float]) -> Gate:
+def undecided(name: GateName, why: str, measured: dict[str, float]) -> Gate:
+    """Return a gate that says nothing here, and why."""
     return Gate(name=name, outcome="not applicable", evidence=why, measured=_rounded(measured))
 
 

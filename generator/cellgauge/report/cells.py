@@ -34,13 +34,14 @@ GATE_OUTCOMES: dict[str, tuple[str, Tone]] = {
     "failed": ("✕ failed", "failed"),
     "not applicable": ("– not applicable", "control"),
 }
-GATE_NAMES: dict[GateName, str] = {
+_GATES_OF_EMBEDDINGS: dict[GateName, str] = {
     "order": "order of cells",
     "batch-size": "batch size",
     "determinism": "determinism",
     "coverage": "gene coverage",
     "not-a-control": "telling from noise",
 }
+_GATES_OF_PREDICTIONS = _GATES_OF_EMBEDDINGS | {"order": "order of cells and genes", "batch-size": "number asked for"}
 LEAKAGE_COLUMN = Column(
     "leakage", "Leakage", ("", "evidence"), hover="Whether the model saw these data in training", choices=True
 )
@@ -78,8 +79,13 @@ def model_cell(
             Badge("fitted on the evaluation data", "plain", "Fitted on these very cells, without their labels")
         )
     failed = {gate.name: gate.evidence for gate in gates if gate.outcome == "failed"}
-    badges += [Badge(f"✕ {GATE_NAMES[name]}", "failed", sentence(why)) for name, why in failed.items()]
+    badges += [Badge(f"✕ {gate_names(model)[name]}", "failed", sentence(why)) for name, why in failed.items()]
     return Cell(model.name, (model.id,), href=href or f"models/{model.id}/", badges=tuple(badges))
+
+
+def gate_names(model: ModelCard) -> dict[GateName, str]:
+    """Return what the sanity gates are called: a model that predicts is shown other things in another order."""
+    return _GATES_OF_PREDICTIONS if model.output == "prediction" else _GATES_OF_EMBEDDINGS
 
 
 def gate_cell(gate: Gate | None) -> Cell:

@@ -110,9 +110,10 @@ def gates_table(view: ReleaseView, model: str) -> Table | None:
         for result in view.select(model=model)
         if result.gates and view.outdated(result) is None
     }
+    names = cells.gate_names(view.cards.models[model])
     columns = (
         Column("dataset", "Dataset"),
-        *(Column(name, words.capitalize(), ("", "evidence")) for name, words in cells.GATE_NAMES.items()),
+        *(Column(name, words.capitalize(), ("", "evidence")) for name, words in names.items()),
     )
     rows = []
     for dataset, gates in by_dataset.items():
@@ -121,7 +122,7 @@ def gates_table(view: ReleaseView, model: str) -> Table | None:
             TableRow(
                 (
                     cells.dataset_cell(view.cards.datasets[dataset]),
-                    *(cells.gate_cell(found.get(name)) for name in cells.GATE_NAMES),
+                    *(cells.gate_cell(found.get(name)) for name in names),
                 )
             )
         )

@@ -107,7 +107,7 @@ class Renderer:
             explanation=EXPLANATION,
             dataset_badges=cells.dataset_badges,
             leakage_meaning=cells.LEAKAGE,
-            gate_names=cells.GATE_NAMES,
+            gate_names=cells.gate_names,
             gate_outcomes=cells.GATE_OUTCOMES,
             page_of=cells.page_of,
         )

@@ -1,4 +1,4 @@
-"""Running the sanity gates of a model on a few cells of a dataset."""
+"""Running the sanity gates of a model that embeds on a few cells of a dataset, and keeping what they gave."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _close_together(expression: NDArray[np.float32], n: int, rng: np.random.Gene
 
 
 class GateCache:
-    """What the gates of an embedding gave, by the key of that embedding."""
+    """What the gates of an embedding or a prediction gave, by its key."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "gates"

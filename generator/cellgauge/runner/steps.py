@@ -37,6 +37,7 @@ from cellgauge.runner.environment import environment
 from cellgauge.runner.failures import StepError, explained, without_local_paths
 from cellgauge.runner.gating import GateCache, run_gates
 from cellgauge.runner.plan import lock, model_code, stored_for
+from cellgauge.runner.prediction_gating import run_prediction_gates
 from cellgauge.runner.record import common_fields
 from cellgauge.runner.scoring import scored
 from cellgauge.runner.shown import shown_to
@@ -126,15 +127,16 @@ def check_model(context: Context, dataset_id: str, model_id: str) -> int:
             loaded = _dataset(dataset, context)
             shown = shown_to(model, loaded, _SEED_OF_GATES, None, partial(_named_dataset, context))
             most = max(shown, key=lambda part: int(part.n_obs))
+            gated = run_prediction_gates if model.output == "prediction" else run_gates
             with caller(model, loaded, context.project, context.cache) as call:
-                found = run_gates(model, most, call, _SEED_OF_GATES, loaded.digest)
+                found = gated(model, most, call, _SEED_OF_GATES, loaded.digest)
             cache.write(key, found)
     return sum(one.outcome == "failed" for one in found)
 
 
 def is_gated(model: ModelCard) -> bool:
     """Whether the sanity gates say something: controls are told the answer, and what is precomputed is not called."""
-    return not model.is_control and model.output == "embedding" and not isinstance(model.obtain, PrecomputedModel)
+    return not model.is_control and not isinstance(model.obtain, PrecomputedModel)
 
 
 @explained("scoring")
