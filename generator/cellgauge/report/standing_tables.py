@@ -133,7 +133,8 @@ def _skill_cell(view: ReleaseView, on: DatasetComparison, one: Standing, role: s
     if made is None:
         return Cell("–", (None, None, None, *ranks.raw), small=_ranks(row), hover=row.note or "no skill", href=href)
     side: Side = "" if role == "baseline" else "above" if made.value > 0 else "below"
-    shade = 0 if role == "baseline" else math.ceil(SHADES * math.sqrt(min(1.0, abs(made.value))))
+    is_plain = role == "baseline" or not round(made.value, DECIMALS)
+    shade = 0 if is_plain else math.ceil(SHADES * math.sqrt(min(1.0, abs(made.value))))
     return Cell(
         number(made.value, DECIMALS, signed=role != "baseline"),
         (made.value, made.low, made.high, *ranks.raw),
