@@ -24,11 +24,13 @@ def test_a_function_of_a_package_and_of_a_file_beside_the_card(tmp_path: Path) -
         ("math:sqr", 'has no function "sqr"; did you mean "sqrt"'),
         ("math:pi", 'has no function "pi"'),
         ("absent.py:f", 'expected "absent.py" beside the card'),
-        ("needs.py:f", r'no module named "not_installed" \(it needs'),
+        ("needs.py:f", r'no module named "not_installed" on this machine: install its package, or check the spelling'),
+        ("needs_part.py:f", r'cannot import "needs_part.py": no module named "json.dekoder" \(check the spelling\)'),
     ],
 )
 def test_what_is_not_there_is_named(tmp_path: Path, target: str, said: str) -> None:
     (tmp_path / "needs.py").write_text("import not_installed\n")
+    (tmp_path / "needs_part.py").write_text("import json.dekoder\n")
     with pytest.raises(UserError, match=said):
         load_function(target, tmp_path / "card.md")
 

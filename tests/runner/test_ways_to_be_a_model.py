@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -175,6 +177,68 @@ def test_without_a_daemon_containers_are_empty_and_the_rest_runs(tiny, in_proces
     assert "no Docker daemon answers at" in found["boxed"].reason
     assert "start Docker, or set DOCKER_HOST" in found["boxed"].reason
     assert run(tiny, in_process, "boxed")["boxed"].finished_at > found["boxed"].finished_at, "it is tried in each run"
+
+
+OF_HARMONY = "{by: batch, n_components: 5, n_top_genes: 99}"
+HARMONY = f"kind: function, function: 'cellgauge.models.batches:harmony', params: {OF_HARMONY}"
+HARMONY_IS_MISSING = "no module named \"harmonypy\" on this machine: pip install 'cellgauge[methods]'"
+
+
+def test_a_package_that_is_not_installed_is_asked_for_and_the_rest_runs(tiny, in_process, monkeypatch) -> None:
+    tiny.dataset()
+    tiny.model("good")
+    rewrite(tiny, "corrected", HARMONY)
+    monkeypatch.setitem(sys.modules, "harmonypy", None)  # as if it were not there
+    found = run(tiny, in_process, "good", "corrected")
+    assert found["good"].status == "done"
+    assert found["corrected"].status == "not_run"
+    assert HARMONY_IS_MISSING in found["corrected"].reason
+    assert "make methods" in found["corrected"].reason
+    assert found["corrected"].log is None
+    later = run(tiny, in_process, "good", "corrected")
+    assert later["corrected"].finished_at > found["corrected"].finished_at, "it is tried in each run"
+    assert later["good"].finished_at == found["good"].finished_at
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "said"),
+    [
+        ("import absent_package\ndef f(adata, *, seed): ...\n", "not_run", '"absent_package" on this machine: install'),
+        ("def f(adata, *, seed):\n    import absent_package\n", "not_run", '"absent_package" on this machine: install'),
+        ("import json.dekoder\ndef f(adata, *, seed): ...\n", "failed", '"json.dekoder" (check the spelling)'),
+        ("def f(adata, *, seed):\n    import json.dekoder\n", "failed", "No module named 'json.dekoder'"),
+    ],
+)
+def test_a_package_is_told_from_a_part_that_an_installed_package_does_not_have(
+    tiny, in_process, code: str, status: str, said: str
+) -> None:
+    tiny.dataset()
+    (tiny.folder / "site_src/models/needy.py").write_text(code)
+    rewrite(tiny, "needy", "kind: function, function: 'needy.py:f'")
+    (found,) = run(tiny, in_process, "needy").values()
+    assert (found.status, said in found.reason) == (status, True), found.reason
+
+
+def test_a_misspelt_module_of_a_card_is_a_failure(tiny, in_process) -> None:
+    tiny.dataset()
+    rewrite(tiny, "misspelt", "kind: function, function: 'celgauge.models.linear:raw_expression'")
+    (found,) = run(tiny, in_process, "misspelt").values()
+    assert found.status == "failed"
+    assert 'no module named "celgauge" (check the spelling)' in found.reason
+
+
+def test_versions_of_what_a_model_imports_are_recorded_with_its_embedding(tiny, in_process) -> None:
+    tiny.dataset()
+    (tiny.folder / "site_src/models/needy.py").write_text(
+        "def f(adata, *, seed):\n    import yaml\n    return adata.X[:, :4]\n"
+    )
+    rewrite(tiny, "needy", "kind: function, function: 'needy.py:f'")
+    tiny.model("good")
+    found = run(tiny, in_process, "needy", "good")
+    (made,) = found["needy"].embedding_environments
+    assert made.packages["PyYAML"] == version("PyYAML")
+    assert "PyYAML" not in found["needy"].environment.packages
+    assert "PyYAML" not in found["good"].embedding_environments[0].packages
 
 
 def test_an_image_that_is_not_built_says_how_it_is(tiny, in_process, images, docker) -> None:

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from cellgauge.cards.packages import not_installed
 from cellgauge.cards.problems import UserError, did_you_mean
 
 
@@ -28,6 +29,8 @@ def load_function(target: str, card_path: Path) -> Callable[..., Any]:
 
     Raises
     ------
+    PackageMissing
+        When it imports a package that is not installed here.
     UserError
         When the module or the function is not there.
     """
@@ -36,8 +39,9 @@ def load_function(target: str, card_path: Path) -> Callable[..., Any]:
         module = _load_file(card_path.parent / where, card_path) if where.endswith(".py") else import_module(where)
     except ModuleNotFoundError as error:
         misspelt = f"{where}.".startswith(f"{error.name}.")
-        hint = "check the spelling" if misspelt else "it needs to be installed"
-        raise UserError(f'{card_path}: cannot import "{where}": no module named "{error.name}" ({hint})') from None
+        lack = None if misspelt else not_installed(error.name, ours=where.startswith("cellgauge."))
+        wrong = f'{card_path}: cannot import "{where}": no module named "{error.name}" (check the spelling)'
+        raise (lack or UserError(wrong)) from None
     function = getattr(module, name, None)
     if not callable(function):
         public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]

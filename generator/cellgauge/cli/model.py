@@ -124,7 +124,9 @@ class _States:
             unpinned = [one.dataset for one in how.outputs if one.sha256 is None]
             return f"no sha256 for its output on {', '.join(unpinned)}" if unpinned else None
         if how.kind == "function":
-            return None
+            from cellgauge.cards.packages import missing_package
+
+            return missing_package(how.function, self.project.source / card.path)
         try:
             from cellgauge.data.store import FileStore, cache_folder
             from cellgauge.models.weights import WeightsMissing, weights_folder

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from cellgauge.cards.function import load_function
 from cellgauge.cards.image import image_of
 from cellgauge.cards.model import ContainerModel, FunctionModel, ModelCard, PrecomputedModel
+from cellgauge.cards.packages import imports_of, not_installed
 from cellgauge.cards.project import Project
 from cellgauge.data.dataset import Dataset
 from cellgauge.data.fetch import fetch_file
@@ -66,7 +67,8 @@ def caller(model: ModelCard, dataset: Dataset, project: Project, cache: Path) ->
     card_path = project.source / model.path
     listed = _listed_genes(model, dataset, card_path)
     if isinstance(model.obtain, FunctionModel):
-        yield partial(_call_function, model_function(model, card_path), listed)
+        here = environment(imports_of(model.obtain.function, card_path))
+        yield partial(_call_function, model_function(model, card_path), here, listed)
         return
     assert isinstance(model.obtain, ContainerModel)  # noqa: S101 (the plan keeps other kinds out)
     from cellgauge.models.docker_backend import DockerBackend  # here, since most workers never need it
@@ -99,16 +101,35 @@ def caller(model: ModelCard, dataset: Dataset, project: Project, cache: Path) ->
 
 
 def model_function(model: ModelCard, card_path: Path) -> Callable[..., Any]:
-    """Return the model's function with its parameters; what importing it costs is not the model's cost."""
+    """Return the model's function with its parameters; what importing it costs is not the model's cost.
+
+    Raises
+    ------
+    PackageMissing
+        Now or when it is called, where it imports a package that is not installed here.
+    UserError
+        When the function is not there.
+    """
     assert isinstance(model.obtain, FunctionModel)  # noqa: S101 (callers ask for functions)
-    return partial(load_function(model.obtain.function, card_path), **model.obtain.params)
+    target, params = model.obtain.function, model.obtain.params
+    function = load_function(target, card_path)
+
+    def call(adata: ad.AnnData, *, seed: int) -> Any:
+        try:
+            return function(adata, seed=seed, **params)
+        except ModuleNotFoundError as error:  # what is large is imported only where it is needed
+            raise (not_installed(error.name, ours=target.startswith("cellgauge.")) or error) from None
+
+    return call
 
 
-def _call_function(function: Callable[..., Any], genes: Genes | None, part: ad.AnnData, seed: int) -> Called:
+def _call_function(
+    function: Callable[..., Any], here: Environment, genes: Genes | None, part: ad.AnnData, seed: int
+) -> Called:
     with measured() as meter:
         output = function(part.copy(), seed=seed)
     assert meter.cost is not None  # noqa: S101 (the block has ended)
-    return Called(output, meter.cost, environment(), genes)
+    return Called(output, meter.cost, here, genes)
 
 
 def threads() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
 from cellgauge import __version__
@@ -16,12 +16,19 @@ _PACKAGES = ("anndata", "igraph", "numba", "numpy", "pandas", "scanpy", "scikit-
 
 
 @cache
-def environment() -> Environment:
-    """Return the versions and the machine."""
+def environment(modules: frozenset[str] = frozenset()) -> Environment:
+    """Return the versions and the machine.
+
+    Parameters
+    ----------
+    modules
+        What a model imports: the versions of the packages that hold these are told as well.
+    """
+    of_model = {package for one in modules - {"cellgauge"} for package in packages_distributions().get(one, [])}
     return Environment(
         python=platform.python_version(),
         cellgauge=__version__,
-        packages={name: found for name in _PACKAGES if (found := _version(name))},
+        packages={name: found for name in sorted({*_PACKAGES, *of_model}) if (found := _version(name))},
         platform=f"{platform.system()} {platform.machine()}",
         cpu=f"{_cpu_name()}, {os.cpu_count()} cores",
     )

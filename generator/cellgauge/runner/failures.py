@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from cellgauge.cards.packages import PackageMissing
 from cellgauge.cards.problems import UserError
 from cellgauge.data.obtain import InvalidDatasetError
 from cellgauge.data.screen import ScreenError
@@ -28,6 +29,7 @@ _STATUS_OF_LACK: dict[type[UserError], Empty] = {
     BackendMissing: "not_run",
     ImageMissing: "not_run",
     NoGpu: "needs_gpu",
+    PackageMissing: "not_run",
     WeightsMissing: "weights_unavailable",
 }
 """What this machine lacks → the status of the evaluations that wait for it."""

@@ -30,7 +30,7 @@ from cellgauge.results.store import (
 )
 
 _OF_THE_MACHINE = frozenset({"not_run", "needs_gpu", "weights_unavailable"})
-"""What another machine, or this one by now, may have: no daemon, no image, no GPU, no weights. Tried in every run."""
+"""What another machine, or this one by now, may have: daemon, image, package, GPU, weights. Tried in every run."""
 
 State = Literal["done", "empty", "outdated", "broken", "missing"]
 """What the store holds for a planned pair: scores, a reason, something older, something unreadable, nothing."""
