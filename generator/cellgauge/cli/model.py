@@ -44,10 +44,29 @@ def list_models(start: Path | None, /, ids: tuple[str, ...], as_json: bool) -> N
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @click.option("--base", metavar="IMAGE", help="In place of the base image that the Dockerfile names.")
 @click.option("--network", metavar="MODE", help="Network of the build, such as host [default: Docker's own choice].")
+@click.option(
+    "--build-arg",
+    "args",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="For an ARG that the Dockerfile declares; repeatable.",
+)
 @click.option("--verbose", is_flag=True, help="Print all that the build says.")
 @click.pass_obj
-def build(start: Path | None, /, ids: tuple[str, ...], base: str | None, network: str | None, verbose: bool) -> None:
+def build(
+    start: Path | None,
+    /,
+    ids: tuple[str, ...],
+    base: str | None,
+    network: str | None,
+    args: tuple[str, ...],
+    verbose: bool,
+) -> None:
     """Build the container images of models with Docker. What an image is built from is part of its name."""
+    for one in args:
+        if "=" not in one:
+            raise click.UsageError(f"--build-arg {one}: expected NAME=VALUE")
+    given = dict(one.split("=", 1) for one in args)
     project, chosen = _opened(start, ids)
     folders: dict[str, None] = {}
     for card in chosen:
@@ -63,7 +82,8 @@ def build(start: Path | None, /, ids: tuple[str, ...], base: str | None, network
             if verbose:
                 click.echo(f"{folder}: {line}")
 
-        click.echo(f"{folder}: {build_image(project.generator, folder, tell, base=base, network=network)}")
+        name = build_image(project.generator, folder, tell, base=base, network=network, args=given)
+        click.echo(f"{folder}: {name}")
 
 
 @model.command(short_help="Fetch the weights of container models.")
