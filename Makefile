@@ -10,6 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check 
 # These marks run only in `make test-all`; the others wait for nothing but what the machine has.
 SLOW := slow or site or kill or fuzz
 
+TRAINED := $(addprefix tests/models/test_,scanorama.py variational_models.py)
 IMAGES_OF_2_5 := $(addprefix tests/images/test_,geneformer.py scvi_census.py transcriptformer.py)
 IMAGES_OF_2_3 := $(addprefix tests/images/test_,scgpt.py uce.py aido_cell.py scgenept.py)
 
@@ -60,19 +61,27 @@ bench: $(VENV)/.installed-test $(VENV)/peer/.installed  ## time and memory besid
 	$(BIN)/python benchmarks/speed.py --peer $(VENV)/peer/bin/python --growth
 
 .PHONY: test-models
-test-models: $(VENV)/torch-2.5/.installed $(VENV)/torch-2.3/.installed  ## adapters of pretrained models, with random weights; installs gigabytes
+test-models: $(VENV)/torch-2.5/.installed $(VENV)/torch-2.3/.installed $(VENV)/.installed-test $(VENV)/.installed-methods  ## adapters of pretrained models with random weights, and models that are trained; installs gigabytes
 	CELLGAUGE_REQUIRE=models PYTHONPATH=generator $(VENV)/torch-2.5/bin/python -m pytest $(IMAGES_OF_2_5) $(PYTEST_ARGS)
 	CELLGAUGE_REQUIRE=models PYTHONPATH=generator $(VENV)/torch-2.3/bin/python -m pytest $(IMAGES_OF_2_3) $(PYTEST_ARGS)
+	CELLGAUGE_REQUIRE=models $(BIN)/python -m pytest $(TRAINED) $(PYTEST_ARGS)
+
+.PHONY: methods
+methods: $(VENV)/.installed-methods  ## install also what trains scVI and Scanorama; gigabytes where torch comes as a CUDA build
 
 .PHONY: coverage
 coverage: $(VENV)/.installed-test  ## simulate how often the intervals hold what they say; takes a quarter of an hour
 	$(BIN)/python benchmarks/intervals.py
 
 .PHONY: lock
-lock: $(VENV)/bin/python  ## choose the versions in constraints.txt anew (for maintainers)
+lock: COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --quiet \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+lock: $(VENV)/bin/python  ## choose the versions in the two files of constraints anew (for maintainers)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras --upgrade --quiet \
-	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file constraints.txt
+	$(COMPILE) $(addprefix --extra ,run methods dask export test dev) --output-file constraints.txt
+	$(COMPILE) $(addprefix --extra ,run scanorama scvi) --constraints constraints.txt --output-file $(VENV)/all.txt
+	grep -vxFf constraints.txt $(VENV)/all.txt | sed 's/+[a-z0-9.]*//' > constraints-methods.txt
+	rm $(VENV)/all.txt
 
 .PHONY: clean
 clean:  ## remove the environment, the demo's results, the site and all caches
@@ -108,4 +117,9 @@ $(VENV)/.installed-run: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing cellgauge and what its tests need; the first time this takes a few minutes"
 	@$(PIP) -e '.[run,methods,dask,export,test,dev]'
+	@touch $@ $(VENV)/.installed-run
+
+$(VENV)/.installed-methods: pyproject.toml constraints.txt constraints-methods.txt | $(VENV)/bin/python
+	@echo "Installing cellgauge and what trains scVI and Scanorama, for which a C++ compiler is needed; this takes a while"
+	@$(PIP) -c constraints-methods.txt -e '.[run,methods,scanorama,scvi]'
 	@touch $@ $(VENV)/.installed-run

@@ -53,7 +53,8 @@ def images(tiny) -> None:
     shutil.copytree(generator / "images", tiny.folder / "generator/images")
     models = tiny.folder / "generator/cellgauge/models"
     models.mkdir(parents=True)
-    shutil.copyfile(generator / "cellgauge/models/linear.py", models / "linear.py")
+    for file in ("linear.py", "variational.py"):
+        shutil.copyfile(generator / "cellgauge/models" / file, models / file)
 
 
 def precomputed(tiny, frame: pd.DataFrame, **changes: str) -> None:

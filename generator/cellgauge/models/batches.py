@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any
 
 import anndata as ad
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
-from cellgauge.models.linear import log_normalised, pca
+from cellgauge.models.linear import log_normalised, pca, variable_genes
+
+_NEIGHBOURS_OF_SCANORAMA = 20
+"""What its authors chose."""
 
 
 def harmony(adata: ad.AnnData, *, seed: int, by: str, n_components: int, n_top_genes: int) -> NDArray[np.float32]:
@@ -32,6 +38,46 @@ def harmony(adata: ad.AnnData, *, seed: int, by: str, n_components: int, n_top_g
     found: Any = harmonypy.run_harmony(components, obs, by, random_state=seed, ncores=1, verbose=False)
     corrected = np.asarray(found.Z_corr, dtype=np.float32)
     return corrected if corrected.shape == components.shape else corrected.T
+
+
+def scanorama(adata: ad.AnnData, *, seed: int, by: str, n_components: int, n_top_genes: int) -> NDArray[np.float32]:
+    """Singular vectors of expression, moved towards mutual neighbours in other batches (Hie et al. 2019).
+
+    As in the authors' package scanorama (doi:10.1038/s41587-019-0113-3), but for neighbours, which are exact: the
+    approximate ones depend on how many processors there are.
+
+    Parameters
+    ----------
+    by
+        Column of obs with the batches.
+
+    Returns
+    -------
+    (n_cells × n_components); fewer components where cells or genes are fewer.
+    """
+    from scanorama import integrate
+
+    logged = log_normalised(adata)
+    genes = sparse.csr_matrix(logged.X[:, variable_genes(logged, n_top_genes)], dtype=np.float64)
+    batches = adata.obs[by].to_numpy(dtype=str)
+    cells = sorted((np.flatnonzero(batches == one) for one in np.unique(batches)), key=len, reverse=True)
+    # Each batch is compared with all before it and with all after it, where there have to be enough cells: with the
+    # two largest at the ends there are, however small the others.
+    cells = [*cells[:1], *cells[2:], *cells[1:2]]
+    with redirect_stdout(StringIO()):  # it counts the genes aloud, whatever it is told
+        parts, _ = integrate(
+            [genes[rows] for rows in cells],
+            [[str(gene) for gene in range(genes.shape[1])]] * len(cells),
+            dimred=n_components,
+            knn=min(_NEIGHBOURS_OF_SCANORAMA, len(cells[0]), len(cells[-1])),
+            approx=False,
+            verbose=False,
+            seed=seed,
+        )
+    out = np.empty((adata.n_obs, parts[0].shape[1]), dtype=np.float32)
+    for rows, part in zip(cells, parts, strict=True):
+        out[rows] = part
+    return out
 
 
 def centred_pca(adata: ad.AnnData, *, seed: int, by: str, n_components: int, n_top_genes: int) -> NDArray[np.float32]:

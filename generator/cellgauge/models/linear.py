@@ -31,17 +31,22 @@ def log_normalised(adata: ad.AnnData) -> ad.AnnData:
     return scaled
 
 
-def _variable_genes(adata: ad.AnnData, n_top_genes: int) -> Any:
-    """Return the columns of the most variable genes (scanpy, flavor "seurat"); all when there are no more.
+def variable_genes(adata: ad.AnnData, n_top_genes: int) -> NDArray[np.bool_]:
+    """Say which genes vary most (scanpy, flavor "seurat"), (n_genes); all when there are no more than asked for.
 
     That choice is defined for expression; scaled and continuous values are used as a whole.
+
+    Parameters
+    ----------
+    adata
+        What ``log_normalised`` returns.
     """
     if adata.n_vars <= n_top_genes or adata.uns["values"] in ("scaled", "continuous"):
-        return adata.X
+        return np.ones(adata.n_vars, dtype=bool)
     import scanpy as sc
 
-    sc.pp.highly_variable_genes(adata, n_top_genes=n_top_genes, flavor="seurat")
-    return adata.X[:, adata.var["highly_variable"].to_numpy()]
+    found = sc.pp.highly_variable_genes(adata, n_top_genes=n_top_genes, flavor="seurat", inplace=False)
+    return np.asarray(found["highly_variable"], dtype=bool)
 
 
 def _dense(matrix: Any) -> NDArray[np.float32]:
@@ -57,7 +62,8 @@ def pca(adata: ad.AnnData, *, seed: int, n_components: int, n_top_genes: int) ->
     -------
     (n_cells × n_components); fewer components where cells or genes are fewer.
     """
-    genes = _variable_genes(log_normalised(adata), n_top_genes)
+    logged = log_normalised(adata)
+    genes = logged.X[:, variable_genes(logged, n_top_genes)]
     components = min(n_components, genes.shape[0] - 1, genes.shape[1])
     exact = "covariance_eigh" if genes.shape[0] > genes.shape[1] else "full"
     solver = PCA(n_components=components, svd_solver=exact, random_state=seed)
