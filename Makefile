@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check 
 # These marks run only in `make test-all`; the others wait for nothing but what the machine has.
 SLOW := slow or site or kill or fuzz
 
-TRAINED := $(addprefix tests/models/test_,scanorama.py variational_models.py)
+TRAINED := $(addprefix tests/models/test_,scanorama.py variational_models.py) tests/images/test_scvi.py
 IMAGES_OF_2_5 := $(addprefix tests/images/test_,geneformer.py scvi_census.py transcriptformer.py)
 IMAGES_OF_2_3 := $(addprefix tests/images/test_,scgpt.py uce.py aido_cell.py scgenept.py)
 
