@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from cellgauge.cards.base import Card, Keys, dotted
@@ -16,6 +16,7 @@ from cellgauge.cards.metric import MetricCard
 from cellgauge.cards.model import ContainerModel, ModelCard
 from cellgauge.cards.problems import CardProblems, Problem, UserError, did_you_mean
 from cellgauge.cards.read import read_card
+from cellgauge.cards.silence import Silence, read_silences
 from cellgauge.cards.task import TaskCard
 
 FOLDERS: dict[str, type[Card]] = {
@@ -36,6 +37,8 @@ class Cards:
     metrics: dict[str, MetricCard] = field(default_factory=dict)
     families: dict[str, Family] = field(default_factory=dict)
     """Families of datasets; their members are among the datasets."""
+    silences: tuple[Silence, ...] = ()
+    """Findings of quality control that are known, from ``site_src/quality.yaml``."""
 
     def select(self, kind: str, ids: Iterable[str]) -> list[str]:
         """Return ``ids`` without repetition, or all ids of that kind when none is given.
@@ -141,7 +144,8 @@ def load_cards(project: Project, release: str | None = None) -> Cards:
     problems += [problem for problem in cross_check(project, cards) if not _caused_by_unread(problem, problems)]
     if problems:
         raise CardProblems(set(problems))  # what all members of a family have is said once
-    return cards
+    path = project.site_src / "quality.yaml"
+    return replace(cards, silences=read_silences(path, "site_src/quality.yaml", found))
 
 
 def card_paths(project: Project, kind: str) -> list[Path]:

@@ -14,7 +14,9 @@ from cellgauge.report.details import read_details
 from cellgauge.report.health import health_table
 from cellgauge.report.leaderboard import forest, leaderboard, parts
 from cellgauge.report.missing import missing_pairs
+from cellgauge.report.missing_page import missing_page
 from cellgauge.report.numbers import number, plural, size_in_words
+from cellgauge.report.quality_page import quality_page
 from cellgauge.report.release import place_of
 from cellgauge.report.render import Page, Renderer
 from cellgauge.report.scored import scored_cells
@@ -53,6 +55,8 @@ def all_pages(renderer: Renderer, home: tuple[dict[str, Any], str]) -> Iterator[
     for result in renderer.view.results.values():
         yield result_page(renderer, result)
     yield from compare_pages(renderer)
+    yield quality_page(renderer)
+    yield missing_page(renderer)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from cellgauge.report.lists import counts_in_words, range_text, taken_values
 from cellgauge.report.overviews import model_colours
 from cellgauge.report.pairs import ModelPair, compare_pairs
 from cellgauge.report.prose import inline, to_html
+from cellgauge.report.quality import Quality, inspect
 from cellgauge.report.release import ReleaseView
 from cellgauge.results.schema import EXPLANATION
 
@@ -74,6 +75,7 @@ class Renderer:
         }
         self.healths = healths(view, self.comparisons.values())
         self.pairs: dict[tuple[str, str], ModelPair] = compare_pairs(view, self.comparisons)
+        self.quality: Quality = inspect(view, self.comparisons)
         self.colours = model_colours(view.cards.models.values())
         self._draw = draw
         self._environment = Environment(
@@ -88,6 +90,7 @@ class Renderer:
             cards=view.cards,
             comparisons=self.comparisons,
             colours=self.colours,
+            quality=self.quality,
             compared={id_ for pair in self.pairs for id_ in pair},
             draw=self._drawing,
             for_scripts=for_scripts,

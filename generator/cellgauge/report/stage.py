@@ -66,7 +66,7 @@ def stage(
     if dead := dead_links(pages, [f"{name.removesuffix('.md')}/" for name in prose]):
         raise UserError("\n".join(dead))
     say(f"{len(pages) + len(prose)} pages")
-    frames = {name: renderer.fragment(f"frame/{name}", "") for name in ("banner.html", "release.html")}
+    frames = {name: renderer.fragment(f"frame/{name}", "") for name in ("banner.html", "release.html", "quality.html")}
     if drawn := drawings.draw():
         say(f"{plural(drawn, 'drawing')} made, others kept from before")
     _write(project, build, pages, prose, frames, drawings)
