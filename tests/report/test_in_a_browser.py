@@ -11,7 +11,7 @@ PAGES = [
     "datasets/pbmc68k-reduced/", "models/", "models/svd/", "metrics/", "metrics/adjusted-rand-index/", "results/",
     "results/clustering/",
     "results/clustering/pbmc68k-reduced/svd/", "results/classification/pbmc68k-reduced/nmf/", "principles/", "methods/",
-    "contribute/", "404.html",
+    "contribute/", "compare/", "compare/pca/", "compare/pca--svd/", "quality/", "missing/", "404.html",
 ]  # fmt: skip
 
 
