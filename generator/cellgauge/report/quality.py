@@ -221,11 +221,12 @@ def failed_gates(view: ReleaseView, comparisons: Comparisons) -> Checked:
     seen: dict[tuple[str, str, str], tuple[str, str]] = {}
     n_checked = set()
     for result in _fresh(view):
+        names = cells.gate_names(view.cards.models[result.model.id])
         for gate in result.gates:
             key = (result.dataset.id, result.model.id, gate.name)
             n_checked.add(key)
             if gate.outcome == "failed":
-                seen.setdefault(key, (f"{cells.GATE_NAMES[gate.name]}: {gate.evidence}", f"models/{key[1]}/"))
+                seen.setdefault(key, (f"{names[gate.name]}: {gate.evidence}", f"models/{key[1]}/"))
     findings = tuple(
         Finding("failed-gates", "doubtful", found, "passed, or not applicable", href, None, dataset, model)
         for (dataset, model, _), (found, href) in sorted(seen.items())
