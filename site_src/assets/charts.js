@@ -225,8 +225,15 @@
       .then(function (vega) {
         var live = document.createElement("div");
         live.className = "cg-live";
+        live.setAttribute("aria-hidden", "true");
         var options = { actions: false, defaultStyle: false, renderer: "svg", tooltip: tooltips(held) };
         return vega(live, specification(vega, held, place.dataset.layout), options).then(function () {
+          // The text of the figure speaks for the view, too, and its data are in a table.
+          [live].concat(Array.from(live.querySelectorAll("[aria-label], [tabindex]"))).forEach(function (part) {
+            ["aria-label", "aria-roledescription", "role", "tabindex"].forEach(function (name) {
+              part.removeAttribute(name);
+            });
+          });
           place.append(live);
           place.classList.add("cg-is-live");
         });
