@@ -19,10 +19,6 @@ from cellgauge.report import cells
 from cellgauge.report.serve import serve
 from cellgauge.results.schema import Resources
 
-ARGUMENTS = [
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 STYLES = Path(__file__).resolve().parents[2] / "site_src/assets/cellgauge.css"
 
 
@@ -125,14 +121,12 @@ def address(site, tmp_path_factory) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(chromium, address):
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="light")
-        page.set_default_timeout(15_000)
-        yield page
-        browser.close()
+def page(browser):
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    yield page
+    context.close()
 
 
 @pytest.mark.site

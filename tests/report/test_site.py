@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import itertools
 import json
 import os
 import re
@@ -87,6 +88,46 @@ def test_every_link_leads_somewhere(site):
             if not target.is_file() or (url.fragment and url.fragment not in pages[target].anchors):
                 dead.append(f"{path.relative_to(site)}: {href}")
     assert not dead
+
+
+class Choosable(HTMLParser):
+    """Collects what the script makes links of: where the pages of pairs are, and the models of a table's rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tables: list[tuple[str, list[str]]] = []
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        if tag == "table":
+            self.tables.append((attributes.get("data-compare"), []))
+        elif tag == "tr" and "data-model" in attributes:
+            self.tables[-1][1].append(attributes["data-model"])
+
+
+def test_every_two_models_that_can_be_chosen_have_a_page(site):
+    n_pairs = 0
+    for path in site.rglob("*.html"):
+        reader = Choosable()
+        reader.feed(path.read_text(encoding="utf-8"))
+        for address, models in reader.tables:
+            for pair in itertools.combinations(sorted(models), 2) if address else ():
+                n_pairs += 1
+                assert (path.parent / address / "--".join(pair) / "index.html").is_file(), (path, pair)
+    assert n_pairs
+
+
+def test_vendored_files_are_what_they_are_said_to_be(built):
+    folder = built[0].source / "site_src/assets/vendor"
+    listed = {}
+    for one in json.loads((folder / "vendor.json").read_text(encoding="utf-8")):
+        assert one["licence_file"] in one["files"]
+        listed |= one["files"]
+    assert {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in listed} == listed
+    code = {
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in (".js", ".css", ".woff2")
+    }
+    assert code <= set(listed)
 
 
 def test_nothing_is_loaded_from_another_host(site):
