@@ -15,6 +15,8 @@ import pytest
 
 from cellgauge.cards import Cards, Project, load_cards
 from cellgauge.cards.canonical import digest
+from cellgauge.report.release import load_release
+from cellgauge.report.render import Renderer
 from cellgauge.results.profile import Composition, DatasetProfile, Quartiles, write_profile
 from cellgauge.results.schema import Gate, Interval, Pair, Plan, Release, Result, Score
 from cellgauge.results.store import (
@@ -275,6 +277,17 @@ def built(tmp_path_factory: pytest.TempPathFactory, drop_containers: Callable[[P
 def site(built: tuple[Project, Path]) -> Path:
     """The site of ``built``."""
     return built[1]
+
+
+@pytest.fixture(scope="session")
+def render() -> Callable[[Project], Renderer]:
+    """Makes what draws the pages of a project's newest release; figures are left blank."""
+
+    def make(project: Project) -> Renderer:
+        view = load_release(project, None)
+        return Renderer(view, project.site_src / "templates", lambda figure, layout: "", "assets/vega.js")
+
+    return make
 
 
 @pytest.fixture

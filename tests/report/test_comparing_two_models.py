@@ -7,18 +7,17 @@ import html
 import io
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats as reference
 
-from cellgauge.report.charts import convert_spec
 from cellgauge.report.compare import MOST_LISTED, pair_table
 from cellgauge.report.compare import compare_pages as draw
 from cellgauge.report.pairs import ModelPair
 from cellgauge.report.release import load_release
-from cellgauge.report.render import Renderer
 from cellgauge.report.stage import stage
 from cellgauge.stats.jackknife import paired_jackknife, superiority_jackknife
 from cellgauge.stats.paired import superiority
@@ -26,12 +25,10 @@ from cellgauge.stats.paired import superiority
 BLOOD, TOY = "pbmc68k-reduced", "toy-blood"
 
 
-def render(project) -> Renderer:
-    return Renderer(load_release(project, None), project.site_src / "templates", convert_spec)
-
-
-def pair_of(project, first, second) -> ModelPair:
-    return render(project).pairs[first, second]
+@pytest.fixture
+def pair_of(render) -> Callable[..., ModelPair]:
+    """Returns how two models of a project compare."""
+    return lambda project, first, second: render(project).pairs[first, second]
 
 
 def replicates(project, task, dataset, model, key):
@@ -48,7 +45,7 @@ def value(project, task, dataset, model, key):
     return next(s["value"] for s in scores["scores"] if s["metric"] + (f"@{s['view']}" if s["view"] else "") == key)
 
 
-def test_differences_and_superiority_are_those_of_the_files(release):
+def test_differences_and_superiority_are_those_of_the_files(release, render):
     for model, score in {"nmf": 0.505, "svd": 0.5, "pca": 0.4}.items():
         release.add("clustering", BLOOD, model, score)
         release.add("embedding", BLOOD, model, 1 - score)
@@ -69,7 +66,7 @@ def test_differences_and_superiority_are_those_of_the_files(release):
     assert seen == 6
 
 
-def test_lower_is_better_turns_difference_and_superiority(release, edit):
+def test_lower_is_better_turns_difference_and_superiority(release, edit, pair_of):
     metric = release.cards.tasks["clustering"].primary.metric
     edit(f"site_src/metrics/{metric}.md", "direction: higher", "direction: lower")
     release.__init__(release.project)  # the cards have changed
@@ -101,7 +98,7 @@ def test_superiority_of_groups_is_the_mass_of_the_t_distribution():
     assert superiority_jackknife(same) == 0.5
 
 
-def test_words_are_adjusted_over_the_rows_of_the_page(release):
+def test_words_are_adjusted_over_the_rows_of_the_page(release, pair_of):
     """Each row's p-value alone would count; times the number of rows it does not."""
     tasks = ("clustering", "classification", "embedding")
     for task in tasks:
@@ -118,7 +115,7 @@ def test_words_are_adjusted_over_the_rows_of_the_page(release):
         assert (row.word == "worse") == apart
 
 
-def test_simulated_data_stand_apart_and_change_no_word(release):
+def test_simulated_data_stand_apart_and_change_no_word(release, pair_of):
     for model in ("nmf", "svd"):
         release.add("clustering", BLOOD, model, 0.5)
         release.add("clustering", TOY, model, 0.9 if model == "nmf" else 0.2)
@@ -133,7 +130,7 @@ def test_simulated_data_stand_apart_and_change_no_word(release):
     assert [group for group, _ in table.bodies] == ["", "simulated"]
 
 
-def test_a_verdict_names_places(release):
+def test_a_verdict_names_places(release, pair_of):
     for task, nmf in {"clustering": 0.9, "embedding": 0.1}.items():
         release.add(task, BLOOD, "nmf", nmf)
         release.add(task, BLOOD, "svd", 0.5)
@@ -149,7 +146,7 @@ def batches(release, edit):
     return release
 
 
-def test_a_gain_that_may_cost_what_is_guarded_is_in_doubt_for_either(batches):
+def test_a_gain_that_may_cost_what_is_guarded_is_in_doubt_for_either(batches, render, pair_of):
     guard = batches.cards.tasks["batch-integration"].guard
     batches.add("batch-integration", BLOOD, "nmf", 0.9, scores={guard.key: 0.3})
     batches.add("batch-integration", BLOOD, "svd", 0.5, scores={guard.key: 0.8})
@@ -168,7 +165,7 @@ def test_a_gain_that_may_cost_what_is_guarded_is_in_doubt_for_either(batches):
     assert pair_of(batches.finish(), "nmf", "svd").rows[0].word == "worse, in doubt"
 
 
-def test_controls_and_what_shares_no_resamples_are_not_compared(release):
+def test_controls_and_what_shares_no_resamples_are_not_compared(release, render):
     for model in ("pca", "oracle", "random"):
         release.add("clustering", BLOOD, model, 0.5)
     release.add("clustering", BLOOD, "svd", 0.9, stream="another")
@@ -180,7 +177,7 @@ def test_controls_and_what_shares_no_resamples_are_not_compared(release):
     assert "cannot be compared on any common dataset" in pairs["pca", "svd"].verdict().sentence
 
 
-def test_page_and_csv_are_one_table(release):
+def test_page_and_csv_are_one_table(release, render):
     for model, score in {"nmf": 0.9, "svd": 0.5}.items():
         for dataset in (BLOOD, TOY):
             release.add("clustering", dataset, model, score)
@@ -197,7 +194,7 @@ def test_page_and_csv_are_one_table(release):
     assert "&gt; 99.9 %" in page.fragment, "what no resample contradicts is still not certain"
 
 
-def test_costs_of_different_machines_have_no_ratio(release):
+def test_costs_of_different_machines_have_no_ratio(release, pair_of):
     for model in ("nmf", "svd"):
         release.add("clustering", BLOOD, model, 0.5)
     project = release.finish()
@@ -231,7 +228,7 @@ def many_models(project, count: int) -> list[str]:
     return ids
 
 
-def test_pages_stay_light_with_many_models(project, release):
+def test_pages_stay_light_with_many_models(project, release, render):
     ids = many_models(project, 60)
     release.__init__(project)  # there are more cards now
     for id_ in ids:
@@ -249,7 +246,7 @@ def test_pages_stay_light_with_many_models(project, release):
 
 
 @pytest.mark.site
-def test_pairs_are_reached_and_not_searched(built, site):
+def test_pairs_are_reached_and_not_searched(built, site, render):
     project, _ = built
     pairs = render(project).pairs
     assert pairs
@@ -269,19 +266,14 @@ def test_pairs_are_reached_and_not_searched(built, site):
 
 
 @pytest.mark.site
-def test_two_rows_of_a_leaderboard_lead_to_their_page(chromium, site):
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.goto((site / "tasks/clustering/index.html").as_uri())
-        page.get_by_label("Choose Truncated SVD for a comparison").first.check()
-        page.get_by_label("Choose NMF for a comparison").first.check()
-        link = page.get_by_role("link", name=re.compile("^Compare "))
-        assert link.inner_text() == "Compare Truncated SVD with NMF"
-        assert "/compare/nmf--svd/" in link.evaluate("e => e.href")
-        assert page.get_by_label("Choose PCA for a comparison").first.is_disabled(), "a third has no place"
-        browser.close()
+def test_two_rows_of_a_leaderboard_lead_to_their_page(page, address):
+    page.goto(address + "tasks/clustering/")
+    page.get_by_label("Choose Truncated SVD for a comparison").first.check()
+    page.get_by_label("Choose NMF for a comparison").first.check()
+    link = page.get_by_role("link", name=re.compile("^Compare .* with "))
+    assert link.inner_text() == "Compare Truncated SVD with NMF"
+    assert "/compare/nmf--svd/" in link.evaluate("e => e.href")
+    assert page.get_by_label("Choose PCA for a comparison").first.is_disabled(), "a third has no place"
 
 
 def test_cards_alone_have_nothing_to_compare(project):

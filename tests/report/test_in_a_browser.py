@@ -51,7 +51,8 @@ def test_one_drawing_of_each_figure_is_shown(page, address):
     for width, shown in ((390, "cg-narrow"), (1440, "cg-wide")):
         page.set_viewport_size({"width": width, "height": 844})
         visible = page.evaluate(
-            "[...document.querySelectorAll('.cg-wide, .cg-narrow')].filter(e => e.offsetHeight).map(e => e.className)"
+            "[...document.querySelectorAll('.cg-wide, .cg-narrow')]"
+            ".filter(e => e.offsetHeight).map(e => e.classList[0])"
         )
         assert set(visible) == {shown}
 

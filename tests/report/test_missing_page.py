@@ -9,18 +9,12 @@ import re
 
 import pytest
 
-from cellgauge.report.charts import convert_spec
 from cellgauge.report.empties import MOST_REASONS, find_empties
 from cellgauge.report.missing_page import missing_page
 from cellgauge.report.release import load_release
-from cellgauge.report.render import Renderer
 
 BLOOD, TOY = "pbmc68k-reduced", "toy-blood"
 HOSTILE = '"><script>alert(1)</script> {{ 7*7 }}'
-
-
-def render(project) -> Renderer:
-    return Renderer(load_release(project, None), project.site_src / "templates", convert_spec)
 
 
 def records(page):
@@ -31,7 +25,7 @@ def text(page) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page.fragment)).split())
 
 
-def test_attempted_and_planned_ones_are_all_there(release):
+def test_attempted_and_planned_ones_are_all_there(release, render):
     release.add("clustering", BLOOD, "pca", 0.5)
     release.add_empty("clustering", BLOOD, "nmf", "failed", HOSTILE)
     release.plan("clustering", BLOOD, "svd", "to_run")
@@ -50,7 +44,7 @@ def test_attempted_and_planned_ones_are_all_there(release):
     assert folded == [("failed", " open"), ("not_run", " open"), ("not_applicable", "")]
 
 
-def test_counts_of_the_table_are_those_of_the_download(release):
+def test_counts_of_the_table_are_those_of_the_download(release, render):
     release.add("clustering", BLOOD, "pca", 0.5)
     for task in ("clustering", "embedding"):
         for dataset in (BLOOD, TOY):
@@ -64,7 +58,7 @@ def test_counts_of_the_table_are_those_of_the_download(release):
     assert len(records(page)) == 4
 
 
-def test_fifteen_thousand_reasons_stay_light(release):
+def test_fifteen_thousand_reasons_stay_light(release, render):
     """As many pairs as the demonstration plans, and as many different reasons as never happen."""
     models = list(release.cards.models)
     tasks = list(release.cards.tasks)
@@ -85,7 +79,7 @@ def test_withheld_scores_are_missing_too(release):
     assert (one.status, one.reason) == ("withdrawn", "The weights were wrong.")
 
 
-def test_nothing_planned_says_so(project):
+def test_nothing_planned_says_so(project, render):
     assert "Nothing has been planned yet." in text(missing_page(render(project)))
 
 

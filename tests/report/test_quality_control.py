@@ -7,33 +7,31 @@ import html
 import io
 import json
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from cellgauge.cards import CardProblems, load_cards
 from cellgauge.cards.silence import CHECKS as CHECK_IDS
-from cellgauge.report.charts import convert_spec
-from cellgauge.report.quality import CHECKS, Quality
+from cellgauge.report.quality import CHECKS, Finding, Quality
 from cellgauge.report.quality_page import MOST_SHOWN, quality_page
-from cellgauge.report.release import load_release
-from cellgauge.report.render import Renderer
 from cellgauge.results.schema import Gate
 
 BLOOD, TOY = "pbmc68k-reduced", "toy-blood"
 GOOD = {"oracle": 0.99, "random": 0.001}
 
 
-def render(project) -> Renderer:
-    return Renderer(load_release(project, None), project.site_src / "templates", convert_spec)
+@pytest.fixture
+def quality_of(render) -> Callable[..., Quality]:
+    """Returns what the checks of a project's release found."""
+    return lambda project: render(project).quality
 
 
-def quality_of(project) -> Quality:
-    return render(project).quality
-
-
-def found(project, check):
-    return [one for one in quality_of(project).findings if one.check == check]
+@pytest.fixture
+def found(quality_of) -> Callable[..., list[Finding]]:
+    """Returns the findings of one check of a project's release."""
+    return lambda project, check: [one for one in quality_of(project).findings if one.check == check]
 
 
 def text(page) -> str:
@@ -45,7 +43,7 @@ def test_there_is_one_function_for_each_check():
     assert {check.id for check in CHECKS} | {"silences"} == set(CHECK_IDS)
 
 
-def test_controls_in_the_wrong_order_are_found_with_numbers(release):
+def test_controls_in_the_wrong_order_are_found_with_numbers(release, found):
     for model, value in {"oracle": 0.2, "random": 0.7}.items():
         release.add("clustering", BLOOD, model, value)
     findings = found(release.finish(), "control-order")
@@ -58,7 +56,7 @@ def test_controls_in_the_wrong_order_are_found_with_numbers(release):
     assert best.href == f"results/clustering/{BLOOD}/random/"
 
 
-def test_controls_in_order_are_counted_and_not_found(release):
+def test_controls_in_order_are_counted_and_not_found(release, quality_of, found):
     for model, value in GOOD.items():
         release.add("clustering", BLOOD, model, value)
     project = release.finish()
@@ -74,13 +72,13 @@ def test_controls_in_order_are_counted_and_not_found(release):
     assert checked.amount == f"{len(ends)} ends of orders"
 
 
-def test_an_order_within_noise_is_only_doubtful(release):
+def test_an_order_within_noise_is_only_doubtful(release, found):
     release.add("clustering", BLOOD, "oracle", 0.500)
     release.add("clustering", BLOOD, "random", 0.501)
     assert {one.severity for one in found(release.finish(), "control-order")} == {"doubtful"}
 
 
-def test_lower_is_better_turns_the_order(release, edit):
+def test_lower_is_better_turns_the_order(release, edit, found):
     metric = release.cards.tasks["clustering"].primary.metric
     edit(f"site_src/metrics/{metric}.md", "direction: higher", "direction: lower")
     release.__init__(release.project)  # the cards have changed
@@ -89,7 +87,7 @@ def test_lower_is_better_turns_the_order(release, edit):
     assert {one.metric for one in found(release.finish(), "control-order")} == {metric}
 
 
-def test_failures_gates_and_what_never_ran(release):
+def test_failures_gates_and_what_never_ran(release, found):
     release.add_empty("clustering", BLOOD, "pca", "failed", "it stopped")
     release.add_empty("clustering", BLOOD, "svd", "timeout", "600 s")
     release.add_empty("embedding", BLOOD, "svd", "needs_gpu", "there is none")
@@ -112,7 +110,7 @@ def test_failures_gates_and_what_never_ran(release):
     assert len(found(project, "not-planned")) == 6, "the plan has only the pairs that wait"
 
 
-def test_a_baseline_at_the_ceiling_and_saturated_models(release):
+def test_a_baseline_at_the_ceiling_and_saturated_models(release, found):
     for model in ("pca", "svd", "nmf"):
         release.add("clustering", BLOOD, model, 0.99)
         release.add("embedding", BLOOD, model, 0.5)
@@ -125,7 +123,7 @@ def test_a_baseline_at_the_ceiling_and_saturated_models(release):
     assert saturated.found.startswith("100 % of 3 models reach 1")
 
 
-def test_intervals_that_are_absent_or_have_no_width(release):
+def test_intervals_that_are_absent_or_have_no_width(release, found):
     release.add_jackknife("clustering", BLOOD, "svd", 0.5, np.zeros((4, 5)))
     release.add_jackknife("clustering", TOY, "svd", 0.5, np.zeros((8, 5)))
     project = release.finish()
@@ -137,7 +135,7 @@ def test_intervals_that_are_absent_or_have_no_width(release):
     assert flat.found.endswith("has no width, at 0.500")
 
 
-def test_results_of_earlier_cards_and_of_unverified_cells(release, edit):
+def test_results_of_earlier_cards_and_of_unverified_cells(release, edit, found):
     release.add("clustering", BLOOD, "svd", 0.5)
     release.finish()
     edit("site_src/models/svd.md", "version: 1", "version: 2")
@@ -168,7 +166,7 @@ silenced:
 """
 
 
-def test_a_silenced_finding_prints_its_reason(release):
+def test_a_silenced_finding_prints_its_reason(release, render, quality_of):
     for model, value in {"oracle": 0.2, "random": 0.7}.items():
         release.add("clustering", BLOOD, model, value)
     project = release.finish()
@@ -187,7 +185,7 @@ def test_a_silenced_finding_prints_its_reason(release):
     assert sum(bool(one["reason"]) for one in records) == sum(one.reason is not None for one in after.findings)
 
 
-def test_a_silence_of_nothing_is_a_finding(release):
+def test_a_silence_of_nothing_is_a_finding(release, render, quality_of):
     for model, value in GOOD.items():
         release.add("clustering", BLOOD, model, value)
     project = release.finish()
@@ -227,7 +225,7 @@ def test_without_the_file_nothing_is_silenced(project):
     assert load_cards(project).silences == ()
 
 
-def test_many_findings_stay_a_light_page(release):
+def test_many_findings_stay_a_light_page(release, render):
     for task in ("clustering", "embedding", "classification"):
         for dataset in (BLOOD, TOY):
             for model in release.cards.models:
@@ -240,14 +238,14 @@ def test_many_findings_stay_a_light_page(release):
     assert len(page.fragment.encode()) < 100_000
 
 
-def test_cards_alone_have_nothing_to_check(project):
+def test_cards_alone_have_nothing_to_check(project, render):
     page = quality_page(render(project))
     assert "Nothing to check yet" in text(page)
     assert "not audited yet" in text(page)
 
 
 @pytest.mark.site
-def test_every_page_leads_to_quality_control(built, site):
+def test_every_page_leads_to_quality_control(built, site, quality_of):
     project, _ = built
     summary = quality_of(project).summary
     for page in ("index.html", "tasks/clustering/index.html", "methods/index.html", "404.html"):
