@@ -368,11 +368,11 @@ def test_a_card_that_says_it_has_a_family_without_being_one(tmp_path: Path):
 
 
 @pytest.fixture
-def project(tmp_path: Path, drop_containers: Callable[[Path], None]) -> Project:
+def project(tmp_path: Path, keep_light_models: Callable[[Path], None]) -> Project:
     """This project's models, tasks and metrics, and a family of datasets."""
     for kind in ("models", "tasks", "metrics"):
         shutil.copytree(ROOT / "site_src" / kind, tmp_path / "site_src" / kind)
-    drop_containers(tmp_path)
+    keep_light_models(tmp_path)
     (tmp_path / "site_src" / "datasets").mkdir()
     (tmp_path / "mkdocs.yml").touch()
     project = Project(tmp_path, tmp_path)

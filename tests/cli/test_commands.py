@@ -28,11 +28,11 @@ def cellgauge(*arguments: str, folder: Path = REPOSITORY) -> subprocess.Complete
 
 
 @pytest.fixture
-def project(tmp_path: Path, drop_containers: Callable[[Path], None]) -> Path:
+def project(tmp_path: Path, keep_light_models: Callable[[Path], None]) -> Path:
     """A copy of the project's own cards, with the one dataset that every machine has."""
     for kind in ("models", "tasks", "metrics"):
         shutil.copytree(REPOSITORY / "site_src" / kind, tmp_path / "site_src" / kind)
-    drop_containers(tmp_path)
+    keep_light_models(tmp_path)
     (tmp_path / "site_src/datasets").mkdir()
     shutil.copy(REPOSITORY / "site_src/datasets/pbmc68k-reduced.md", tmp_path / "site_src/datasets")
     (tmp_path / "mkdocs.yml").write_text("site_name: test\n")

@@ -92,12 +92,12 @@ class Served:
 
 
 @pytest.fixture
-def served(tmp_path: Path, drop_containers: Callable[[Path], None]) -> Iterator[Served]:
+def served(tmp_path: Path, keep_light_models: Callable[[Path], None]) -> Iterator[Served]:
     Quiet.asked = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "project/files")))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     found = Served(tmp_path / "project", server.server_port)
-    drop_containers(found.folder)
+    keep_light_models(found.folder)
     yield found
     server.shutdown()
     server.server_close()

@@ -19,11 +19,11 @@ MODELS = {"nmf", "oracle", "pca", "random", "raw-expression", "svd"}
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory, drop_containers: Callable[[Path], None]) -> Project:
+def demo(tmp_path_factory: pytest.TempPathFactory, keep_light_models: Callable[[Path], None]) -> Project:
     folder = tmp_path_factory.mktemp("demo")
     for kind in ("models", "datasets", "tasks", "metrics"):
         shutil.copytree(REPOSITORY / "site_src" / kind, folder / "site_src" / kind)
-    drop_containers(folder)
+    keep_light_models(folder)
     (folder / "mkdocs.yml").touch()
     command = [sys.executable, "-m", "cellgauge", "run", "--release", "demo", "--dataset", "pbmc68k-reduced", "--json"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280, check=False)

@@ -249,10 +249,10 @@ def full_release(project: Project) -> Project:
 
 
 @pytest.fixture
-def project(tmp_path: Path, drop_containers: Callable[[Path], None]) -> Project:
+def project(tmp_path: Path, keep_light_models: Callable[[Path], None]) -> Project:
     """A copy of the project with a simulated dataset and no results."""
     found = copy_project(tmp_path / "project", simulated=True)
-    drop_containers(found.source)
+    keep_light_models(found.source)
     return found
 
 
@@ -263,12 +263,12 @@ def release(project: Project) -> ReleaseBuilder:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory, drop_containers: Callable[[Path], None]) -> tuple[Project, Path]:
+def built(tmp_path_factory: pytest.TempPathFactory, keep_light_models: Callable[[Path], None]) -> tuple[Project, Path]:
     """A project with a full release, and its site, built once for all tests that only look at it."""
     from cellgauge.report.build import build_site
 
     project = copy_project(tmp_path_factory.mktemp("built"), simulated=True)
-    drop_containers(project.source)
+    keep_light_models(project.source)
     project = full_release(project)
     return project, build_site(project, None, project.work / "site", say=lambda _: None)
 

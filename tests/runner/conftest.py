@@ -158,9 +158,9 @@ class TinyProject:
 
 
 @pytest.fixture
-def tiny(tmp_path: Path, drop_containers: Callable[[Path], None]) -> TinyProject:
+def tiny(tmp_path: Path, keep_light_models: Callable[[Path], None]) -> TinyProject:
     found = TinyProject(tmp_path)
-    drop_containers(tmp_path)
+    keep_light_models(tmp_path)
     return found
 
 
