@@ -55,7 +55,7 @@ def test_damaged_replicates_are_named(project, release):
 def test_citable_releases_are_shown_before_rehearsals(project, release):
     type(release)(project, "autumn", rehearsal=False)
     assert list_releases(project.work / "results") == ["trial", "autumn"]
-    assert stage(project, None).name == "autumn"
+    assert stage(project, None).view.name == "autumn"
 
 
 def test_a_dead_link_in_a_card_is_named(project):

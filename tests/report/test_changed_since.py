@@ -42,8 +42,7 @@ def records(release):
 
 
 def fragment(release, page):
-    stage(release.finish(), None)
-    return (release.project.work / f"build/overrides/fragments/{page}.html").read_text(encoding="utf-8")
+    return stage(release.finish(), None).fragment(page)
 
 
 def test_a_changed_model_card_makes_its_row_outdated(scored, edit):
@@ -60,7 +59,7 @@ def test_a_changed_model_card_makes_its_row_outdated(scored, edit):
     row = records(scored)["svd"]
     assert row["outdated"] == MARK + "model card; run again"
     assert row["difference"] == row["verdict"] == ""
-    for page in ("tasks/clustering", "models/svd", f"results/clustering/{PBMC}/svd"):
+    for page in ("tasks/clustering/", "models/svd/", f"results/clustering/{PBMC}/svd/"):
         assert "computed with an earlier version of the model card; run again" in fragment(scored, page)
 
 
@@ -78,9 +77,9 @@ def test_a_changed_protocol_judges_nothing(scored, edit):
         "The protocol has changed since these results were computed; nothing is judged until they are computed again."
     )
     assert not comparison.datasets[0].rows
-    text = fragment(scored, "tasks/clustering")
+    text = fragment(scored, "tasks/clustering/")
     assert text.count(MARK + "task protocol; run again") >= 5
-    assert "The protocol has changed since" in fragment(scored, "index")
+    assert "The protocol has changed since" in fragment(scored, "")
 
 
 def test_another_version_of_a_metric_is_outdated(scored, edit):
@@ -99,7 +98,7 @@ def test_an_outdated_failure_is_not_counted(scored, edit):
     assert "1 more gave no scores" in compare(scored).verdict().sentence
     edit("site_src/models/nmf.md", "version: 1", "version: 2")
     assert "no scores" not in compare(scored).verdict().sentence
-    assert "earlier version of the model card" in fragment(scored, "tasks/clustering")
+    assert "earlier version of the model card" in fragment(scored, "tasks/clustering/")
 
 
 def test_the_plan_declines_an_older_result(scored):
@@ -112,7 +111,7 @@ def test_the_plan_declines_an_older_result(scored):
     assert (row["status"], row["reason"], row["adjusted-rand-index"]) == (
         "declined_leakage", "trained on these labels", "",
     )  # fmt: skip
-    text = fragment(scored, f"results/clustering/{PBMC}/svd")
+    text = fragment(scored, f"results/clustering/{PBMC}/svd/")
     assert "Declined leakage" in text
     assert "0.600" not in text
     assert "still in the raw JSON" in text
@@ -124,13 +123,13 @@ def test_a_card_that_turned_red_is_declined_before_the_plan_knows(scored, edit):
     scored.plan("embedding", PBMC, "svd", "to_run")
     (one,) = compare(scored).datasets
     assert [(result.model.id, result.status) for result in one.empties] == [("svd", "declined_leakage")]
-    assert "Its training set held these cells with their types" in fragment(scored, "tasks/clustering")
-    assert "declined leakage" in fragment(scored, "tasks/embedding"), "a pair without a result is declined as well"
+    assert "Its training set held these cells with their types" in fragment(scored, "tasks/clustering/")
+    assert "declined leakage" in fragment(scored, "tasks/embedding/"), "a pair without a result is declined as well"
 
 
 def test_the_card_s_leakage_class_of_now_is_shown(scored, edit):
     edit("site_src/models/svd.md", "hardware: Any CPU", RED.replace("class: red", "class: yellow"))
     assert records(scored)["svd"]["leakage"] == "yellow"
     assert compare(scored).datasets[0].row("svd").word == "better", "yellow is shown, not declined"
-    text = fragment(scored, f"results/clustering/{PBMC}/svd")
+    text = fragment(scored, f"results/clustering/{PBMC}/svd/")
     assert "The model's card says so now; when this was computed, it was green." in text.replace("&#39;", "'")

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from cellgauge.report.compare import MOST_LISTED, pair_table
-from cellgauge.report.compare import compare_pages as draw
+from cellgauge.report.compare import MOST_LISTED, compare_works, pair_table
 from cellgauge.report.pairs import ModelPair
 from cellgauge.report.release import load_release
+from cellgauge.report.render import Page
 from cellgauge.report.stage import stage
 from cellgauge.stats.jackknife import paired_jackknife, superiority_jackknife
 from cellgauge.stats.paired import superiority
@@ -218,6 +218,10 @@ def measured(pair: ModelPair, **changes) -> ModelPair:
     return replace(pair, rows=(replace(row, second=replace(row.second, result=result.model_copy(update=parts))),))
 
 
+def draw(renderer) -> list[Page]:
+    return [work() for work in compare_works(renderer)]
+
+
 def many_models(project, count: int) -> list[str]:
     """Copy a model's card until there are many."""
     card = (project.site_src / "models/svd.md").read_text(encoding="utf-8")
@@ -277,7 +281,4 @@ def test_two_rows_of_a_leaderboard_lead_to_their_page(page, address):
 
 
 def test_cards_alone_have_nothing_to_compare(project):
-    stage(project, None)
-    assert "There is nothing to compare yet" in (
-        project.work / "build/overrides/fragments/compare/index.html"
-    ).read_text(encoding="utf-8")
+    assert "There is nothing to compare yet" in stage(project, None).fragment("compare/")

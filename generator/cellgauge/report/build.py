@@ -1,4 +1,4 @@
-"""Building the site: stage, run mkdocs, put the result in place."""
+"""Building the site: stage, run mkdocs, put pages into frames, put the result in place."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from mkdocs.exceptions import MkDocsException
 from mkdocs.utils.yaml import yaml_load
 
 from cellgauge.cards import Project, UserError
+from cellgauge.report.frames import put_into_frames
 from cellgauge.report.release import release_shown
 from cellgauge.report.stage import Say, stage
 from cellgauge.report.unchanged import Built, inputs_digest
@@ -72,13 +73,14 @@ def build_site(
         if not again and built.is_from(inputs):
             say(f"nothing has changed: the site in {out} is as it would be built now")
             return out
-        view = stage(project, release, site_url=site_url and f"{site_url.rstrip('/')}/", say=say)
+        staged = stage(project, release, site_url=site_url and f"{site_url.rstrip('/')}/", say=say)
         out.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
         try:
             temporary.chmod(0o755)
-            with _epoch(view.data_date):
+            with _epoch(staged.view.data_date):
                 _mkdocs(project, temporary, site_url)
+            put_into_frames(temporary, staged.framed, staged.drawings.fill)
             _let_a_disk_be_searched(temporary)
             _swap(temporary, out)
             built.note(inputs)

@@ -11,6 +11,7 @@ bytes whatever fonts a machine has.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import altair as alt
@@ -89,7 +90,7 @@ class Figure:
     """Written on the reference line."""
     dashed_name: str = ""
 
-    @property
+    @cached_property
     def data(self) -> Table:
         """The table that is drawn: all of it, and nothing else."""
         words = any(mark.word for mark in self.marks)
@@ -116,7 +117,7 @@ class Figure:
         inside = (low if least is None else max(low, least), high if most is None else min(high, most))
         return inside if inside[0] < inside[1] else (low, high)
 
-    @property
+    @cached_property
     def span(self) -> tuple[float, float]:
         """The axis from end to end."""
         if self.domain is not None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 
 from cellgauge.cards import ModelCard
 from cellgauge.report import cells
 from cellgauge.report.comparison import FEW_STUDIES
 from cellgauge.report.dataset_comparison import Row
+from cellgauge.report.many import Work
 from cellgauge.report.numbers import SCORE_DECIMALS, number, percent, plural
 from cellgauge.report.pairs import KINDS, ModelPair, PairRow
 from cellgauge.report.release import ReleaseView
@@ -29,18 +31,19 @@ _SCORES = ("difference", "drawn", "verdict", "superiority", "first_score", "seco
 _COST = ("first_seconds", "second_seconds", "seconds_ratio", "first_memory", "second_memory", "memory_ratio", "machine")
 
 
-def compare_pages(renderer: Renderer) -> Iterator[Page]:
-    """Draw the list of pairs, a list for each model, and a page for each pair."""
+def compare_works(renderer: Renderer) -> list[Work]:
+    """Return what draws the list of pairs, a list for each model, and a page for each pair."""
     pairs = list(renderer.pairs.values())
     by_model: dict[str, list[ModelPair]] = {}
     for pair in pairs:
         for model in (pair.first, pair.second):
             by_model.setdefault(model.id, []).append(pair)
-    yield _index(renderer, pairs, by_model)
-    for id_, some in sorted(by_model.items()):
-        yield _model_list(renderer, renderer.view.cards.models[id_], some)
-    for pair in pairs:
-        yield _pair_page(renderer, pair)
+    models = renderer.view.cards.models
+    return [
+        partial(_index, renderer, pairs, by_model),
+        *(partial(_model_list, renderer, models[id_], some) for id_, some in sorted(by_model.items())),
+        *(partial(_pair_page, renderer, pair) for pair in pairs),
+    ]
 
 
 def _index(renderer: Renderer, pairs: list[ModelPair], by_model: dict[str, list[ModelPair]]) -> Page:

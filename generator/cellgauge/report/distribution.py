@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import altair as alt
@@ -104,7 +105,7 @@ class Distribution:
 
     has_arrows = False
 
-    @property
+    @cached_property
     def data(self) -> Table:
         """The table that is drawn."""
         columns = (
@@ -136,7 +137,7 @@ class Distribution:
     def _number(self, value: float) -> str:
         return number(value, self.decimals, signed=self.signed)
 
-    @property
+    @cached_property
     def span(self) -> tuple[float, float]:
         """The axis from end to end: all bins, the interval, and the reference unless it is far away."""
         points = [x for one in self.bins for x in (one.low, one.high)]

@@ -23,20 +23,28 @@ class Drawings:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._specs: dict[str, str] = {}
+        self._missing: dict[str, str] = {}
 
     def place(self, figure: Drawable, layout: Layout) -> str:
         """Return a comment that ``fill`` replaces with the drawing."""
         text = figure.spec(layout).to_json()
         digest = hashlib.sha256(f"{vega.DRAWN_BY}\n{text}".encode()).hexdigest()
-        self._specs[digest] = text
+        if not self._path(digest).is_file():
+            self._missing[digest] = text
         return f"<!--drawing {digest}-->"
+
+    def take(self) -> dict[str, str]:
+        """Return what is still to be drawn, by its digest, and forget it."""
+        taken, self._missing = self._missing, {}
+        return taken
+
+    def give(self, missing: dict[str, str]) -> None:
+        """Note what another process has placed and taken."""
+        self._missing |= missing
 
     def draw(self) -> int:
         """Draw what was placed and is not in the folder, on all cores, and return how many that were."""
-        missing = {digest: text for digest, text in self._specs.items() if not self._path(digest).is_file()}
-        # What is left is in the folder; a build of thousands of pages need not hold all specifications.
-        self._specs = dict.fromkeys(self._specs, "")
+        missing = self.take()
         for digest, svg in zip(missing, _drawn(list(missing.values())), strict=True):
             _keep(self._path(digest), svg)
         return len(missing)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from cellgauge.cards import Card, DatasetCard, Family, MetricCard, ModelCard, TaskCard
 from cellgauge.report import cells, counted, lists, overviews
 from cellgauge.report.cite import cite_result
-from cellgauge.report.compare import compare_pages
+from cellgauge.report.compare import compare_works
 from cellgauge.report.details import read_details
 from cellgauge.report.health import health_table
 from cellgauge.report.leaderboard import forest, leaderboard, parts
+from cellgauge.report.many import Work
 from cellgauge.report.missing import missing_pairs
 from cellgauge.report.missing_page import missing_page
 from cellgauge.report.numbers import number, plural, size_in_words
@@ -31,8 +33,8 @@ _CARD_BOOST = 4.0
 _RESULT_BOOST = 0.5
 
 
-def all_pages(renderer: Renderer, home: tuple[dict[str, Any], str]) -> Iterator[Page]:
-    """Draw every page made from cards and results.
+def page_works(renderer: Renderer, home: tuple[dict[str, Any], str]) -> list[Work]:
+    """Return what draws every page made from cards and results, in the order of the pages.
 
     Parameters
     ----------
@@ -40,23 +42,19 @@ def all_pages(renderer: Renderer, home: tuple[dict[str, Any], str]) -> Iterator[
         The front matter and the Markdown of ``site_src/index.md``.
     """
     cards = renderer.view.cards
-    yield home_page(renderer, *home)
-    yield from index_pages(renderer)
-    for task in cards.tasks.values():
-        yield task_page(renderer, task)
-    for family in cards.families.values():
-        yield family_page(renderer, family)
-    for dataset in cards.datasets.values():
-        yield dataset_page(renderer, dataset)
-    for model in cards.models.values():
-        yield model_page(renderer, model)
-    for metric in cards.metrics.values():
-        yield metric_page(renderer, metric)
-    for result in renderer.view.results.values():
-        yield result_page(renderer, result)
-    yield from compare_pages(renderer)
-    yield quality_page(renderer)
-    yield missing_page(renderer)
+    return [
+        partial(home_page, renderer, *home),
+        partial(index_pages, renderer),
+        *(partial(task_page, renderer, task) for task in cards.tasks.values()),
+        *(partial(family_page, renderer, family) for family in cards.families.values()),
+        *(partial(dataset_page, renderer, dataset) for dataset in cards.datasets.values()),
+        *(partial(model_page, renderer, model) for model in cards.models.values()),
+        *(partial(metric_page, renderer, metric) for metric in cards.metrics.values()),
+        *(partial(result_page, renderer, result) for result in renderer.view.results.values()),
+        *compare_works(renderer),
+        partial(quality_page, renderer),
+        partial(missing_page, renderer),
+    ]
 
 
 @dataclass(frozen=True)

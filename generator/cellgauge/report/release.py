@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -59,24 +59,38 @@ class ReleaseView:
 
     def select(self, *, task: str | None = None, dataset: str | None = None, model: str | None = None) -> list[Result]:
         """Return the results of a task, a dataset, a model or a combination, in the order of their ids."""
-        wanted = (task, dataset, model)
-        return [
-            result
-            for place, result in self.results.items()
-            if all(want is None or want == have for want, have in zip(wanted, place, strict=True))
-        ]
+        wanted = [(position, id_) for position, id_ in enumerate((task, dataset, model)) if id_ is not None]
+        if not wanted:
+            return list(self.results.values())
+        fewest = min((self._by_part.get(part, []) for part in wanted), key=len)
+        return [result for result in fewest if all(place_of(result)[position] == id_ for position, id_ in wanted)]
+
+    @cached_property
+    def _by_part(self) -> dict[tuple[int, str], list[Result]]:
+        """The results of each task, dataset and model: pages of thousands of results ask for a few of them each."""
+        found: dict[tuple[int, str], list[Result]] = {}
+        for place, result in self.results.items():
+            for part in enumerate(place):
+                found.setdefault(part, []).append(result)
+        return found
+
+    @cached_property
+    def _digests(self) -> dict[tuple[int, str], str]:
+        """What the cards of tasks, datasets and models are computed from now, by their position in a place."""
+        kinds = (self.cards.tasks, self.cards.datasets, self.cards.models)
+        return {(place, id_): card.digest for place, cards in enumerate(kinds) for id_, card in cards.items()}
 
     def outdated(self, result: Result) -> str | None:
         """Return the mark of a result that was computed with other cards than today's; None when they are the same."""
-        cards, (task, dataset, model) = self.cards, place_of(result)
+        now, (task, dataset, model) = self._digests, place_of(result)
         changed = {
-            "task protocol": result.task.digest != cards.tasks[task].digest,
-            "dataset card": result.dataset.digest != cards.datasets[dataset].digest,
-            "model card": result.model.digest != cards.models[model].digest,
+            "task protocol": result.task.digest != now[0, task],
+            "dataset card": result.dataset.digest != now[1, dataset],
+            "model card": result.model.digest != now[2, model],
             "metric cards": any(
                 (score.version, score.direction) != (metric.version, metric.direction)
                 for score in result.scores
-                for metric in [cards.metrics[score.metric]]
+                for metric in [self.cards.metrics[score.metric]]
             ),
         }
         kinds = [kind for kind, is_other in changed.items() if is_other]

@@ -1,4 +1,4 @@
-"""Writing what mkdocs reads: a Markdown stub and an HTML fragment for each page.
+"""Writing what mkdocs reads: a Markdown stub and an HTML fragment for each page of the navigation, and for frames.
 
 The stub holds the front matter and the text by which the page is found; the fragment holds what it
 shows. Tables in Markdown would cost three times the build time and twenty times the search index.
@@ -10,7 +10,8 @@ import hashlib
 import html
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ from cellgauge.cards import Project, UserError
 from cellgauge.cards.read import parse_yaml
 from cellgauge.report.drawings import Drawings, kept_bundle
 from cellgauge.report.embedded import script
+from cellgauge.report.frames import depth_of, frame
 from cellgauge.report.links import dead_links
+from cellgauge.report.many import on_all_cores
 from cellgauge.report.numbers import plural
-from cellgauge.report.pages import all_pages
+from cellgauge.report.pages import page_works
 from cellgauge.report.release import ReleaseView, load_release
 from cellgauge.report.render import Page, Renderer
 
@@ -33,10 +36,26 @@ PROSE = ("principles.md", "methods.md", "speed.md", "fingerprints.md", "contribu
 Say = Callable[[str], None]
 
 
-def stage(
-    project: Project, release: str | None, *, site_url: str | None = None, say: Say = lambda _: None
-) -> ReleaseView:
-    """Write ``build/pages`` and ``build/overrides``; afterwards a plain ``mkdocs build`` makes the site.
+@dataclass(frozen=True)
+class Staged:
+    """What was drawn of a release."""
+
+    view: ReleaseView
+    pages: tuple[Page, ...]
+    drawings: Drawings
+
+    @property
+    def framed(self) -> list[Page]:
+        """The pages that are put into frames once mkdocs is done; it makes those of the navigation itself."""
+        return [page for page in self.pages if page.path not in _IN_NAV]
+
+    def fragment(self, path: str) -> str:
+        """Return what the page at an address shows, without its drawings."""
+        return next(page.fragment for page in self.pages if page.path == path)
+
+
+def stage(project: Project, release: str | None, *, site_url: str | None = None, say: Say = lambda _: None) -> Staged:
+    """Write ``build/pages`` and ``build/overrides``, from which a plain ``mkdocs build`` makes what holds all pages.
 
     Everything is drawn before anything is written, so that a mistake in a card leaves the last stage as it was.
 
@@ -62,16 +81,17 @@ def stage(
     renderer = Renderer(
         view, project.site_src / "templates", drawings.place, address, site_url=site_url or _address(project)
     )
-    pages = list(all_pages(renderer, home))
+    pages = on_all_cores(page_works(renderer, home), drawings)
     if dead := dead_links(pages, [f"{name.removesuffix('.md')}/" for name in prose]):
         raise UserError("\n".join(dead))
     say(f"{len(pages) + len(prose)} pages")
-    frames = {name: renderer.fragment(f"frame/{name}", "") for name in ("banner.html", "release.html", "quality.html")}
+    around = {name: renderer.fragment(f"frame/{name}", "") for name in ("banner.html", "release.html", "quality.html")}
     if drawn := drawings.draw():
         say(f"{plural(drawn, 'drawing')} made, others kept from before")
-    _write(project, build, pages, prose, frames, drawings)
+    staged = Staged(view, tuple(pages), drawings)
+    _write(project, build, staged, prose, around)
     _put(build / "pages" / address, bundle)
-    return view
+    return staged
 
 
 def _address(project: Project) -> str:
@@ -84,14 +104,7 @@ def _address(project: Project) -> str:
     return address and f"{address.rstrip('/')}/"
 
 
-def _write(
-    project: Project,
-    build: Path,
-    pages: Iterable[Page],
-    prose: dict[str, str],
-    frames: dict[str, str],
-    drawings: Drawings,
-) -> None:
+def _write(project: Project, build: Path, staged: Staged, prose: dict[str, str], around: dict[str, str]) -> None:
     docs, overrides = build / "pages", build / "overrides"
     for folder, source in ((docs, None), (overrides, project.site_src / "overrides")):
         if folder.exists():
@@ -103,12 +116,14 @@ def _write(
     shutil.copytree(project.site_src / "assets", docs / "assets")
     for name, text in prose.items():
         (docs / name).write_text(text, encoding="utf-8")
-    for name, fragment in frames.items():
+    for name, fragment in around.items():
         _put(overrides / "fragments" / "frame" / name, fragment.encode())
-    for page in pages:
+    frames = [frame(depth) for depth in sorted({depth_of(page) for page in staged.framed})]
+    for page in (*(page for page in staged.pages if page.path in _IN_NAV), *frames):
         stub, fragment = _places(page)
         _put(docs / stub, _stub(page, fragment).encode())
-        _put(overrides / fragment, drawings.fill(page.fragment).encode())
+        _put(overrides / fragment, staged.drawings.fill(page.fragment).encode())
+    for page in staged.pages:
         for path, data in page.files.items():
             _put(docs / path, data)
 
@@ -119,6 +134,7 @@ def _put(path: Path, data: bytes) -> None:
 
 
 _LISTS = ("", "tasks/", "datasets/", "models/", "metrics/", "results/", "compare/")
+_IN_NAV = (*_LISTS, "quality/", "missing/")
 
 
 def _places(page: Page) -> tuple[str, str]:

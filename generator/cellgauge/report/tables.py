@@ -69,6 +69,18 @@ class Cell:
     strip: Strip | None = None
     """Drawn in place of the text, which then says the same."""
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it shows its text and nothing else."""
+        return (self.small, self.hover, self.href, self.badges, self.tone, self.shade, self.band, self.strip) == _PLAIN
+
+    @property
+    def sorted_as(self) -> Raw:
+        """What a column of numbers sorts it by; empty where there is no number."""
+        return self.raw[0] if self.raw and self.raw[0] is not None else ""
+
+
+_PLAIN = ("", "", None, (), "", 0, None, None)
 
 MISSING = Cell("–", (None,))
 """A cell of a value that does not exist, such as the difference of the baseline to itself."""
