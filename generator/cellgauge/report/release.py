@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgauge.cards import Cards, Project, UserError, load_cards
+from cellgauge.cards import Card, Cards, Project, UserError, load_cards
 from cellgauge.cards.model import Leakage
 from cellgauge.cards.problems import did_you_mean
 from cellgauge.report.numbers import listing
@@ -77,7 +77,7 @@ class ReleaseView:
     @cached_property
     def _digests(self) -> dict[tuple[int, str], str]:
         """What the cards of tasks, datasets and models are computed from now, by their position in a place."""
-        kinds = (self.cards.tasks, self.cards.datasets, self.cards.models)
+        kinds: tuple[Mapping[str, Card], ...] = (self.cards.tasks, self.cards.datasets, self.cards.models)
         return {(place, id_): card.digest for place, cards in enumerate(kinds) for id_, card in cards.items()}
 
     def outdated(self, result: Result) -> str | None:
