@@ -20,6 +20,7 @@ from mkdocs.utils.yaml import yaml_load
 
 from cellgauge.cards import Project, UserError
 from cellgauge.cards.read import parse_yaml
+from cellgauge.report import social
 from cellgauge.report.drawings import Drawings, kept_bundle
 from cellgauge.report.embedded import script
 from cellgauge.report.frames import depth_of, frame
@@ -86,11 +87,13 @@ def stage(project: Project, release: str | None, *, site_url: str | None = None,
         raise UserError("\n".join(dead))
     say(f"{len(pages) + len(prose)} pages")
     around = {name: renderer.fragment(f"frame/{name}", "") for name in ("banner.html", "release.html", "quality.html")}
+    picture = social.social_card(renderer, pages[0].title)
     if drawn := drawings.draw():
         say(f"{plural(drawn, 'drawing')} made, others kept from before")
     staged = Staged(view, tuple(pages), drawings)
     _write(project, build, staged, prose, around)
     _put(build / "pages" / address, bundle)
+    _put(build / "pages" / social.PATH, picture)
     return staged
 
 
