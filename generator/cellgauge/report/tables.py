@@ -22,7 +22,7 @@ Tone = Literal[
 ]
 
 Side = Literal["", "above", "below"]
-"""Of a shade that diverges: above the baseline, or below it."""
+"""Of a shade that has two colours: above the baseline or below it, right or (below) wrong."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ class Cell:
     """A range of ranks drawn beside the text: first, last, and how many ranks there are."""
     strip: Strip | None = None
     """Drawn in place of the text, which then says the same."""
+    bar: float | None = None
+    """Drawn beside the text: how much of the fullest cell of the column it is."""
 
 
 MISSING = Cell("–", (None,))
