@@ -123,7 +123,13 @@ def test_time_goes_along_one_path_of_colours(maps):
     (one,) = maps({"time": times}).colourings
     assert [group.name for group in one.groups][:2] == ["0.00 to 0.70", "0.80 to 1.40"]
     assert len(one.groups) == 8
+    assert len({group.look for group in one.groups}) == 8
     assert {group.n_cells for group in one.groups} <= {7, 8}
+
+
+def test_whole_times_are_written_as_such(maps):
+    (one,) = maps({"time": ["0", "7", "14"] * 20}).colourings
+    assert [group.name for group in one.groups] == ["0", "7", "14"]
 
 
 def test_a_map_of_before_or_of_other_cells_is_not_shown(release, edit):

@@ -79,7 +79,7 @@ def _share(count: int, total: int, name: str, other: str) -> Cell:
     return Cell(
         text,
         (count, share),
-        hover=f"{name} as {other}: {count:,} of {total:,}",
+        hover=f"{name} as {other}: {count:,} of {total:,}" if count else "",
         shade=int(np.ceil(SHADES * share)),
         side="" if name == other else "below",
     )

@@ -12,6 +12,8 @@ from cellgauge.results.profile import Composition, DatasetProfile, Quartiles
 
 SHADES = 8
 """Steps between an empty cell and the fullest one of a table."""
+MOST_BARS = 100
+"""Columns with more values, such as measured times, are counted only by pairs."""
 
 _WORDS = {"label": "type", "perturbation": "perturbation", "time": "time point"}
 
@@ -71,7 +73,7 @@ def compositions(card: DatasetCard, profile: DatasetProfile) -> list[Table]:
         if one.columns:
             sums[one.columns] = (one.column_names, [sum(column) for column in zip(*one.cells, strict=True)])
         for role, (names, counts) in sums.items():
-            if role not in found and len(names) > 1:
+            if role not in found and 1 < len(names) <= MOST_BARS:
                 found[role] = _bars(card, role, names, counts)
     pairs = [_pairs(card, one) for one in profile.compositions if one.columns]
     return [*found.values(), *pairs]

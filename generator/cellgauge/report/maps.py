@@ -221,10 +221,11 @@ def _spans(times: NDArray[np.float64]) -> tuple[tuple[Group, ...], NDArray[np.in
     else:
         of_cell = np.searchsorted(values, times)
     present, of_cell = np.unique(of_cell, return_inverse=True)
+    decimals = 0 if (times == np.rint(times)).all() else 2
     groups = []
     for place in range(len(present)):
         inside = times[of_cell == place]
-        low, high = number(float(inside.min()), 2), number(float(inside.max()), 2)
+        low, high = (number(float(end), decimals) for end in (inside.min(), inside.max()))
         look = STEPS[round(place * (len(STEPS) - 1) / max(1, len(present) - 1))]
         groups.append(Group(place + 1, low if low == high else f"{low} to {high}", look, len(inside)))
     return tuple(groups), of_cell
