@@ -17,8 +17,9 @@ from cellgauge.cards import Cards, Project, load_cards
 from cellgauge.cards.canonical import digest
 from cellgauge.report.release import load_release
 from cellgauge.report.render import Renderer
+from cellgauge.results.maps import SPAN, Codes, EmbeddingMap, write_map
 from cellgauge.results.profile import Composition, DatasetProfile, Quartiles, write_profile
-from cellgauge.results.schema import Gate, Interval, Pair, Plan, Release, Result, Score
+from cellgauge.results.schema import DatasetSubject, Gate, Interval, Pair, Plan, Release, Result, Score, Subject
 from cellgauge.results.store import (
     describe_replicates,
     encode_replicates,
@@ -116,6 +117,8 @@ class ReleaseBuilder:
             "label_counts": {"CD4 T": 600, "CD14+ Monocyte": 100},
             "by_class_knn": {"CD4 T": {"f1": 0.91, "auroc": 0.98}, "CD14+ Monocyte": {"f1": 0.874, "auroc": None}},
         }
+        if task == "classification":
+            details |= {"classes": ["CD4 T", "NK <cell>"], "confusion_logistic-regression": [[2995, 5], [100, 400]]}
         details |= more_details or {}
         return self._write(task, dataset, model, "done", None, scores, replicates, data, details, gates)
 
@@ -158,6 +161,26 @@ class ReleaseBuilder:
         )  # fmt: skip
         write_profile(self.folder, profile)
         return profile
+
+    def add_map(
+        self, dataset: str, model: str, columns: Mapping[str, Sequence[str]] | None = None, reason: str | None = None
+    ) -> EmbeddingMap:
+        """Write a map of 60 cells, or why there is none; ``columns`` hold what each cell is."""
+        card, of = self.cards.datasets[dataset], self.cards.models[model]
+        given = columns or {"label": ["B <cell>", "T", "T"] * 20, "donor": ["d1", "d2"] * 30}
+        n = 0 if reason else len(next(iter(given.values())))
+        places = np.random.default_rng(len(model)).integers(0, SPAN + 1, size=(2, n))
+        coded = {role: np.unique(values, return_inverse=True) for role, values in given.items()} if n else {}
+        one = EmbeddingMap(
+            key=digest([dataset, model, "map"]), status="failed" if reason else "done", reason=reason, seed=42,
+            dataset=DatasetSubject(**_subject(dataset, card, card.version), content=None),
+            model=Subject(**_subject(model, of, of.version)),
+            n_cells=None if reason else 10 * n, cells=list(range(n)), x=places[0].tolist(), y=places[1].tolist(),
+            columns={role: Codes(names=names.tolist(), codes=codes.tolist()) for role, (names, codes) in coded.items()},
+            environment=None,
+        )  # fmt: skip
+        write_map(self.folder, one)
+        return one
 
     def plan(self, task: str, dataset: str, model: str, status: str, reason: str | None = None) -> None:
         """Plan a pair that gets no result."""
@@ -239,6 +262,9 @@ def full_release(project: Project) -> Project:
                     release.add(task, dataset, model, value)
     if "toy-blood" in datasets:
         release.count("toy-blood")
+        for model in ("pca", "svd", "oracle", "random"):
+            release.add_map("toy-blood", model)
+        release.add_map("toy-blood", "nmf", reason="ValueError: negative <values> {{ 7*7 }}")
         for model in ("pca", "svd"):
             for family in release.cards.families.values():
                 for member in family.members:

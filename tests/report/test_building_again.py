@@ -17,6 +17,7 @@ pytestmark = pytest.mark.site
 def build(project: Project, release) -> Callable[..., bool]:
     """Builds the site, and says whether anything was done."""
     release.add("clustering", "pbmc68k-reduced", "pca", 0.5)
+    release.add_map("pbmc68k-reduced", "pca")
     release.finish()
 
     def run(**options: object) -> bool:
@@ -45,11 +46,12 @@ def test_nothing_is_done_when_nothing_has_changed(build, project) -> None:
         lambda project: _append(project.source / "site_src/assets/cellgauge.css", "\n"),
         lambda project: _append(project.source / "mkdocs.yml", "\n# more\n"),
         lambda project: (project.release("trial") / "clustering/pbmc68k-reduced/pca.json").unlink(),
+        lambda project: (project.release("trial") / "datasets/pbmc68k-reduced/maps/pca.json").unlink(),
         lambda project: _append(project.work / "site/index.html", "<!-- touched -->"),
         lambda project: (project.work / "site/tasks/clustering.csv").unlink(),
         lambda project: _append(project.work / "site/stray.txt", "x"),
     ],
-    ids=["card", "template", "style", "settings", "result", "site edited", "site file gone", "stray file"],
+    ids=["card", "template", "style", "settings", "result", "map", "site edited", "site file gone", "stray file"],
 )
 def test_whatever_changes_the_site_is_seen(build, project, change: Callable[[Project], None]) -> None:
     assert build()

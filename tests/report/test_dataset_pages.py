@@ -39,10 +39,25 @@ def test_what_was_counted_is_shown_and_can_be_downloaded(built, site):
 
 def test_cells_per_type_and_donor_are_shaded_by_how_many_there_are(built):
     view = load_release(built[0], "trial")
-    (table,) = compositions(view.cards.datasets["toy-blood"], view.profiles["toy-blood"])
+    *_, table = compositions(view.cards.datasets["toy-blood"], view.profiles["toy-blood"])
     shades = [[cell.shade for cell in row.cells] for row in table.rows]
     assert shades == [[0, 2, 0, 4, 0], [0, SHADES, 8, 6, 0]]
     assert [cell.text for cell in table.rows[0].cells] == ["B <cell>", "1", "–", "4", "5"]
+
+
+def test_cells_of_each_column_have_bars_and_add_up(built, site):
+    view = load_release(built[0], "trial")
+    types, donors, _ = compositions(view.cards.datasets["toy-blood"], view.profiles["toy-blood"])
+    assert [record["cells"] for record in types.records()] == [5, 55]
+    assert [record["cells"] for record in donors.records()] == [26, 20, 14]
+    for table in (types, donors):
+        assert sum(record["share"] for record in table.records()) == pytest.approx(1)
+        assert [row.cells[2].bar for row in table.rows] == [
+            row.cells[1].raw[0] / max(one.cells[1].raw[0] for one in table.rows) for row in table.rows
+        ]
+        assert (site / f"datasets/toy-blood/{table.id}.csv").read_bytes() == table.to_csv()
+    assert "B &lt;cell&gt;" in (site / "datasets/toy-blood/index.html").read_text(encoding="utf-8")
+    assert "d1 26 43.3 %" in text_of(site, "datasets/toy-blood")
 
 
 def test_a_dataset_that_nobody_has_opened_says_so(site):

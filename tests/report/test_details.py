@@ -33,7 +33,9 @@ def test_tables_of_a_view_are_called_by_its_name():
     by_class, confusion = read_details({**details, "classes": ["B"]}, [42], views).tables
     assert by_class.caption == "By class, random forest"
     assert by_class.columns[1].label == "AUROC"
-    assert confusion.caption == "Confusion, 5 nearest neighbours: cells, summed over seeds"
+    assert (
+        confusion.caption == "Confusion, 5 nearest neighbours: which types are taken for which, in percent of each row"
+    )
 
 
 def test_long_lists_are_cut_and_say_so():

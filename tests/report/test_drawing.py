@@ -120,8 +120,14 @@ def places(svg: str) -> list[float]:
 
 
 def shapes(svg: str) -> list[ElementTree.Element]:
+    """Shapes and texts; a circle as the path that it is drawn by in what Vega writes."""
     unseen = ("background", "foreground")
     tree = ElementTree.fromstring(svg)
+    for one in tree.iter():
+        if name(one) == "circle":
+            r = one.get("r")
+            one.tag = "path"
+            one.set("d", f"M{r},0A{r},{r},0,1,1,-{r},0A{r},{r},0,1,1,{r},0")
     return [one for one in tree.iter() if name(one) in ("path", "line", "text") and one.get("class") not in unseen]
 
 

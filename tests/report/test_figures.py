@@ -108,7 +108,7 @@ def test_dots_and_bars_stand_where_their_numbers_are(release, layout):
     comparison, records, colours = drawn(load_release(release.finish(), None), "clustering")
     figure = forest(comparison, comparison.on(PBMC), colours)
     svg = to_svg(figure, layout)
-    dots = [float(x) for x in re.findall(r'translate\(([-\d.]+),[-\d.]+\)" d="M[^"]*A', marks_of(svg, "dots"))]
+    dots = [float(x) for x in re.findall(r'translate\(([-\d.]+),[-\d.]+\)" (?:d="M[^"]*A|r=")', marks_of(svg, "dots"))]
     bars = re.findall(r'translate\(([-\d.]+),[-\d.]+\)" x2="([-\d.]+)" y2="0"', marks_of(svg, "bars"))
     assert len(dots) == len(figure.marks) == 3
     low, high = figure.span

@@ -113,7 +113,7 @@ def test_a_switch_of_the_theme_recolours_a_live_figure(page, address):
     look = (
         f"(() => {{ const live = document.querySelector('{WIDE} .cg-live');"
         " return [getComputedStyle(live.querySelector('text')).fill,"
-        " getComputedStyle(live.querySelector('[class*=dots] path')).fill] })()"
+        " getComputedStyle(live.querySelector('[class*=dots] :is(path, circle)')).fill] })()"
     )
     light = page.evaluate(look)
     page.locator("label[title='Switch to dark mode']").click()

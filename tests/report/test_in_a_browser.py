@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+
+from cellgauge.report.colours import look_of
 
 pytestmark = [pytest.mark.site, pytest.mark.browser]
 
 PAGES = [
     "", "tasks/", "tasks/clustering/", "tasks/classification/", "tasks/perturbation/", "datasets/",
-    "datasets/pbmc68k-reduced/", "models/", "models/svd/", "metrics/", "metrics/adjusted-rand-index/", "results/",
-    "results/clustering/",
-    "results/clustering/pbmc68k-reduced/svd/", "results/classification/pbmc68k-reduced/nmf/", "principles/", "methods/",
+    "datasets/pbmc68k-reduced/", "datasets/toy-blood/", "models/", "models/svd/", "metrics/",
+    "metrics/adjusted-rand-index/", "results/", "results/clustering/",
+    "results/clustering/pbmc68k-reduced/svd/", "results/classification/toy-blood/svd/",
+    "results/classification/pbmc68k-reduced/nmf/", "principles/", "methods/",
     "contribute/", "compare/", "compare/pca/", "compare/pca--svd/", "quality/", "missing/", "404.html",
 ]  # fmt: skip
+
+FIRST_COLOUR = {"default": bytes.fromhex(look_of(0).light[1:]), "slate": bytes.fromhex(look_of(0).dark[1:])}
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -76,6 +83,53 @@ def test_the_dark_side(page, address):
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
     ink = page.evaluate("getComputedStyle(document.querySelector('.cg-figure svg')).color")
     assert ink == page.evaluate("getComputedStyle(document.querySelector('.md-typeset')).color")
+
+
+@pytest.mark.parametrize("theme", ["default", "slate"])
+def test_maps_have_the_colours_of_the_theme_and_of_their_legend(page, address, theme):
+    """Read from the screen: a picture is a file of its own, and the browser hands the page's theme on to it."""
+    image = pytest.importorskip("PIL.Image")
+    page.goto(address + "datasets/toy-blood/")
+    if theme == "slate":
+        page.locator("label[title='Switch to dark mode']").click()
+    picture = page.locator(".cg-map img").first
+    picture.scroll_into_view_if_needed()
+    page.wait_for_function("e => e.complete && e.naturalWidth", arg=picture.element_handle())
+    own, other = ("default", "slate") if theme == "default" else ("slate", "default")
+    back = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number).slice(0, 3)")
+    for one, opacity in ((".cg-legend svg", 1), (".cg-map img", 0.8)):
+        shot = image.open(io.BytesIO(page.locator(one).first.screenshot())).convert("RGB")
+        colours = [colour for _, colour in shot.getcolors(100_000)]
+
+        def off(name, colours=colours, opacity=opacity):
+            seen = [
+                opacity * part + (1 - opacity) * under for part, under in zip(FIRST_COLOUR[name], back, strict=True)
+            ]
+            return min(max(abs(a - b) for a, b in zip(colour, seen, strict=True)) for colour in colours)
+
+        assert off(own) < 5, one
+        assert off(other) > off(own), one
+
+
+def test_maps_that_are_folded_away_are_fetched_when_asked_for(page, address):
+    fetched = []
+    page.on("request", lambda request: fetched.append(request.url))
+    page.goto(address + "datasets/toy-blood/")
+    page.locator("#maps").scroll_into_view_if_needed()
+    page.wait_for_function("document.querySelector('.cg-map img').naturalWidth")
+    assert not [url for url in fetched if url.endswith(".donor.svg")]
+    with page.expect_response(lambda response: response.url.endswith(".donor.svg") and response.ok):
+        page.locator("#maps-donor").click()
+
+
+def test_maps_are_there_without_a_script(browser, address):
+    context = browser.new_context(java_script_enabled=False)
+    page, fetched = context.new_page(), []
+    page.on("response", lambda response: fetched.append((response.url.rpartition("/")[2], response.status)))
+    page.goto(address + "datasets/toy-blood/", wait_until="load")
+    pictures = [status for name, status in fetched if name.endswith(".svg") and name.count(".") == 2]
+    assert pictures == [200] * 8
+    context.close()
 
 
 def test_tables_are_whole_without_a_script(browser, address):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from cellgauge.results.maps import EmbeddingMap
 from cellgauge.results.profile import DatasetProfile
 from cellgauge.results.schema import EXPLANATION, Resources, Result, Score
 
@@ -27,8 +28,14 @@ def documented(prefix: str) -> set[str]:
 
 @pytest.mark.parametrize(
     ("record", "prefix"),
-    [(Result, ""), (Score, "scores[]."), (Resources, "resources."), (DatasetProfile, "profile.")],
-    ids=["result", "score", "cost", "profile"],
+    [
+        (Result, ""),
+        (Score, "scores[]."),
+        (Resources, "resources."),
+        (DatasetProfile, "profile."),
+        (EmbeddingMap, "map."),
+    ],
+    ids=["result", "score", "cost", "profile", "map"],
 )
 def test_every_key_of_the_result_file_is_documented(record: type[BaseModel], prefix: str) -> None:
     keys = {field.alias or name for name, field in record.model_fields.items()}

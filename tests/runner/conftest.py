@@ -62,6 +62,11 @@ def noted(adata, *, seed):
         file.write("called\\n")
     return good(adata, seed=seed)
 
+def fickle(adata, *, seed):
+    if os.path.exists(os.environ["NOTE"]):
+        raise RuntimeError("not a second time")
+    return good(adata, seed=seed)
+
 def short(adata, *, seed):
     return good(adata, seed=seed)[:-1]
 

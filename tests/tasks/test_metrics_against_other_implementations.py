@@ -178,6 +178,15 @@ def test_scores_of_each_class_are_scikit_learns(rng: np.random.Generator) -> Non
         np.testing.assert_allclose(values, mean, err_msg=metric)
 
 
+def test_confusion_over_folds_is_scikit_learns(rng: np.random.Generator) -> None:
+    truth, probability = rng.integers(0, 5, 300), rng.random((300, 5))
+    truth[truth == 3] = 2  # a class without cells keeps its row and column
+    folds = [Fold.of(cells, truth[cells], probability[cells]) for cells in np.array_split(rng.permutation(300), 4)]
+    found = classification.confusion(folds, 5)
+    assert (found == metrics.confusion_matrix(truth, probability.argmax(axis=1), labels=range(5))).all()
+    assert found.sum(axis=1).tolist() == np.bincount(truth, minlength=5).tolist()
+
+
 def test_the_names_of_classes_never_change_a_score(rng: np.random.Generator) -> None:
     codes = np.repeat([0, 1], 20)
     cells = rng.normal(size=(40, 3)).astype(np.float32) + codes[:, None]

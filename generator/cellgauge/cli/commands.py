@@ -167,6 +167,7 @@ def run(
     """Evaluate what is missing. Resumes where it stopped; safe to kill."""
     from cellgauge.results.profile import profile_is_current
     from cellgauge.results.schema import EXPLANATION
+    from cellgauge.runner.maps import maps_to_make
     from cellgauge.runner.plan import pairs_to_run, save_plan, select, stored_for
 
     for status in retry:
@@ -182,7 +183,8 @@ def run(
     named = dict.fromkeys(pair.dataset for pair in select(made, filters))
     pinned = [cards.datasets[one] for one in named if cards.datasets[one].pinned]
     to_count = [card.id for card in pinned if not profile_is_current(folder, card)]
-    if not pairs and not to_count:
+    maps = maps_to_make(project, cards, made, filters, pairs, again=again, retry=retry)
+    if not pairs and not to_count and not maps:
         stored = [stored_for(folder, pair) for pair in select(made, filters) if pair.status == "to_run"]
         empty: Counter[str] = Counter(
             one.result.status
@@ -215,33 +217,46 @@ def run(
     if scheduler:
         workers = DaskWorkers(scheduler, [project.source, project.work, cache])
     else:
-        workers = LocalWorkers(min(jobs or os.cpu_count() or 1, len(pairs) or len(to_count)), 60 * (time_limit or 60))
+        workers = LocalWorkers(
+            min(jobs or os.cpu_count() or 1, len(pairs) or len(to_count) or len(maps)), 60 * (time_limit or 60)
+        )
     try:
         with transfers(quiet=as_json) as show:
-            unobtained = fetch_datasets(context, dict.fromkeys([*(pair.dataset for pair in pairs), *to_count]), show)
+            needed = dict.fromkeys([*(pair.dataset for pair in pairs), *to_count, *(dataset for dataset, _ in maps)])
+            unobtained = fetch_datasets(context, needed, show)
         for dataset, why in unobtained.items():
             click.echo(f"{dataset}: {why}", err=True)
         pairs = [pair for pair in pairs if pair.dataset not in unobtained]
         to_count = [dataset for dataset in to_count if dataset not in unobtained]
-        with progress(len(pairs), quiet=as_json) as report, workers:
-            ended = execute(context, pairs, workers, report, to_count=to_count)
+        maps = [place for place in maps if place[0] not in unobtained]
+        with progress(len(pairs) + len(maps), quiet=as_json) as report, workers:
+            ended = execute(context, pairs, workers, report, to_count=to_count, maps=maps)
     except KeyboardInterrupt:
         fail(f"Stopped. What had finished is kept; the same command{' without --again' * again} goes on.")
-    not_counted = ended.pop("dataset not counted", 0)
+    not_counted, drawn, not_drawn = (ended.pop(one, 0) for one in ("dataset not counted", "map", "map not drawn"))
     counted = len(to_count) - sum(not profile_is_current(folder, cards.datasets[one]) for one in to_count)
     if as_json:
         print_json(
-            {"release": release, "computed": dict(ended), "datasets_counted": counted, "not_obtained": unobtained}
+            {
+                "release": release,
+                "computed": dict(ended),
+                "datasets_counted": counted,
+                "maps_drawn": drawn,
+                "not_obtained": unobtained,
+            }
         )
     else:
         words = _counted(ended) if ended else "nothing to evaluate."
-        click.echo(f"Release {release}: {words}" + f" Datasets counted: {counted}." * bool(counted))
+        more = f" Datasets counted: {counted}." * bool(counted) + f" Maps drawn: {drawn}." * bool(drawn)
+        click.echo(f"Release {release}: {words}{more}")
     bad = sum(count for status, count in ended.items() if status not in _AS_EXPECTED)
     problems = []
     if bad:
         problems.append(f"{bad} evaluation{'s' * (bad != 1)} gave no scores; see: cellgauge status --release {release}")
     if not_counted:
         problems.append(f"{not_counted} dataset{'s' * (not_counted != 1)} could not be loaded.")
+    if not_drawn:
+        problems.append(f"{not_drawn} map{'s' * (not_drawn != 1)} could not be drawn; no score depends on them.")
     if unobtained:
         problems.append(f"Could not be obtained, and not run: {', '.join(unobtained)}. The same command tries again.")
     if problems:

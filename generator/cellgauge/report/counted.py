@@ -12,6 +12,8 @@ from cellgauge.results.profile import Composition, DatasetProfile, Quartiles
 
 SHADES = 8
 """Steps between an empty cell and the fullest one of a table."""
+MOST_BARS = 100
+"""Columns with more values, such as measured times, are counted only by pairs."""
 
 _WORDS = {"label": "type", "perturbation": "perturbation", "time": "time point"}
 
@@ -64,31 +66,59 @@ def percent_of(share: float) -> str:
 
 
 def compositions(card: DatasetCard, profile: DatasetProfile) -> list[Table]:
-    """Return a shaded table for each pair of columns: how many cells have each pair of their values."""
-    return [_table(card, one) for one in profile.compositions]
+    """Return how many cells have each value of a column, with bars, and each pair of values of two, shaded."""
+    found: dict[str, Table] = {}
+    for one in profile.compositions:
+        sums = {one.rows: (one.row_names, [sum(row) for row in one.cells])}
+        if one.columns:
+            sums[one.columns] = (one.column_names, [sum(column) for column in zip(*one.cells, strict=True)])
+        for role, (names, counts) in sums.items():
+            if role not in found and 1 < len(names) <= MOST_BARS:
+                found[role] = _bars(card, role, names, counts)
+    pairs = [_pairs(card, one) for one in profile.compositions if one.columns]
+    return [*found.values(), *pairs]
 
 
-def _table(card: DatasetCard, counts: Composition) -> Table:
-    row_word = _WORDS.get(counts.rows, counts.rows)
-    by = f" and {_WORDS.get(counts.columns, counts.columns)}" if counts.columns else ""
+def _bars(card: DatasetCard, role: str, names: list[str], counts: list[int]) -> Table:
+    word = _WORDS.get(role, role)
+    most, total = max(counts) or 1, sum(counts) or 1
+    rows = (
+        Row(
+            (
+                Cell(name),
+                Cell(f"{count:,}", (count,)),
+                Cell(_one_decimal(count / total), (count / total,), bar=count / most),
+            )
+        )
+        for name, count in zip(names, counts, strict=True)
+    )
+    columns = (
+        Column("value", word.capitalize()),
+        Column("cells", "Cells", numeric=True),
+        Column("share", "Share", numeric=True),
+    )
+    return Table(f"cells-per-{role}", f"Cells per {word} of {card.name}", columns, tuple(rows))
+
+
+def _one_decimal(share: float) -> str:
+    return "<0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
+
+
+def _pairs(card: DatasetCard, counts: Composition) -> Table:
+    row_word, by = _WORDS.get(counts.rows, counts.rows), _WORDS.get(counts.columns or "", counts.columns)
     several = len(counts.column_names) > 1
     columns = [Column("value", row_word.capitalize())]
-    if counts.columns:
-        columns += [Column(f"{counts.columns}_{name}", name, numeric=True) for name in counts.column_names]
-    if several or not counts.columns:
-        columns.append(Column("cells", "All" if several else "Cells", numeric=True))
+    columns += [Column(f"{counts.columns}_{name}", name, numeric=True) for name in counts.column_names]
+    columns += [Column("cells", "All", numeric=True)] if several else []
     most = max((count for row in counts.cells for count in row), default=0)
     rows = []
     for name, row in zip(counts.row_names, counts.cells, strict=True):
         line = [Cell(name)]
-        if counts.columns:
-            line += [Cell(f"{count:,}" if count else "–", (count,), shade=_shade(count, most)) for count in row]
-        if several or not counts.columns:
-            shade = 0 if counts.columns else _shade(sum(row), most)
-            line.append(Cell(f"{sum(row):,}", (sum(row),), shade=shade))
+        line += [Cell(f"{count:,}" if count else "–", (count,), shade=_shade(count, most)) for count in row]
+        line += [Cell(f"{sum(row):,}", (sum(row),))] if several else []
         rows.append(Row(tuple(line)))
-    id_ = f"cells-per-{counts.rows}" + (f"-and-{counts.columns}" if counts.columns else "")
-    return Table(id_, f"Cells per {row_word}{by} of {card.name}", tuple(columns), tuple(rows))
+    id_ = f"cells-per-{counts.rows}-and-{counts.columns}"
+    return Table(id_, f"Cells per {row_word} and {by} of {card.name}", tuple(columns), tuple(rows))
 
 
 def _shade(count: int, most: int) -> int:

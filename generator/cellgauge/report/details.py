@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
+from cellgauge.report.confusion import confusion_table
 from cellgauge.report.numbers import number
 from cellgauge.report.tables import Cell, Column, Row, Table
 
@@ -36,7 +37,7 @@ def read_details(
     facts: list[tuple[str, str]] = []
     tables: list[Table] = []
     for key, value in details.items():
-        table = _confusion(key, value, details.get("classes")) or _table(key, value)
+        table = confusion_table(details, key, f"details-{_slug(key)}", _label(key)) or _table(key, value)
         if isinstance(value, list) and len(value) == len(seeds) and all(isinstance(inner, dict) for inner in value):
             tables += _by_seed(key, [inner for inner in value if isinstance(inner, dict)], seeds)
         elif table is not None:
@@ -67,19 +68,6 @@ def _with_own_ids(tables: list[Table]) -> tuple[Table, ...]:
         taken.add(id_)
         out.append(replace(table, id=id_))
     return tuple(out)
-
-
-def _confusion(key: str, value: JsonValue, classes: JsonValue) -> Table | None:
-    """Return how many of each class were taken for which, with the classes of the same details as names."""
-    if not key.startswith("confusion") or not isinstance(value, list) or not isinstance(classes, list):
-        return None
-    columns = (Column("class", "Class"), *(Column(f"as-{name}", f"as {name}", numeric=True) for name in classes))
-    rows = (
-        Row((Cell(str(name)), *(_cell(count) for count in counts)))
-        for name, counts in zip(classes, value, strict=True)
-        if isinstance(counts, list)
-    )
-    return Table(f"details-{_slug(key)}", f"{_label(key)}: cells, summed over seeds", columns, tuple(rows))
 
 
 def _table(key: str, value: JsonValue) -> Table | None:

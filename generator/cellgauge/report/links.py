@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from cellgauge.report.render import Page
 
-_HREF = re.compile(r'\shref="([^"]*)"')
+_ADDRESS = re.compile(r'\s(?:href|src)="([^"]*)"')
 _ABSOLUTE = re.compile(r"^[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 
@@ -25,7 +25,7 @@ def dead_links(pages: Iterable[Page], others: Iterable[str]) -> list[str]:
     known = {page.path for page in pages} | {file for page in pages for file in page.files} | set(others)
     problems = []
     for page in pages:
-        for href in sorted({html.unescape(found) for found in _HREF.findall(page.fragment)}):
+        for href in sorted({html.unescape(found) for found in _ADDRESS.findall(page.fragment)}):
             path = href.partition("#")[0]
             if not path or _ABSOLUTE.match(href):
                 continue

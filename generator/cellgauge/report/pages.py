@@ -11,6 +11,7 @@ from cellgauge.cards import Card, DatasetCard, Family, MetricCard, ModelCard, Ta
 from cellgauge.report import cells, counted, lists, overviews
 from cellgauge.report.cite import cite_result
 from cellgauge.report.compare import compare_works
+from cellgauge.report.confusion import confusion_of, matrix_key
 from cellgauge.report.details import read_details
 from cellgauge.report.health import health_table
 from cellgauge.report.leaderboard import forest, leaderboard, parts
@@ -227,7 +228,10 @@ def dataset_page(renderer: Renderer, dataset: DatasetCard) -> Page:
     )
     profile = view.profiles.get(dataset.id)
     compositions = counted.compositions(dataset, profile) if profile else []
-    files = {f"{path}{one.id}.csv": one.to_csv() for one in compositions}
+    maps = renderer.maps[dataset.id]
+    matrices = _matrices(renderer, dataset)
+    tables = [*compositions, *(one for _, one in matrices)]
+    files = {f"{path}{one.id}.csv": one.to_csv() for one in tables} | maps.files
     if profile is not None:
         files[f"{path}profile.json"] = to_json(profile)
     html = renderer.fragment(
@@ -240,12 +244,28 @@ def dataset_page(renderer: Renderer, dataset: DatasetCard) -> Page:
         compositions=compositions,
         profile=profile,
         scored=scored_cells(view, results),
+        maps=maps,
+        matrices=[(task, one, f"{path}{one.id}.csv") for task, one in matrices],
         figures=[(task, figure) for task, figure in figures if figure is not None],
         siblings=[one for one in view.cards.datasets.values() if one.study == dataset.study and one is not dataset],
         table=table,
         size=size_in_words,
     )
     return _card_page(dataset, path, html, files=files)
+
+
+def _matrices(renderer: Renderer, dataset: DatasetCard) -> list[tuple[TaskCard, Table]]:
+    """Return the confusion matrices of a dataset: of the baseline and of the model that stands first, task by task."""
+    found = []
+    for comparison in renderer.comparisons.values():
+        one = comparison.on(dataset.id)
+        rows = [row for row in one.rows if row.score is not None and not row.outdated] if one else []
+        baseline = [row for row in rows if row.role == "baseline"]
+        for row in (*baseline, *[row for row in rows if row.role == "model"][:1]):
+            task, id_ = comparison.task, f"confusion-{comparison.task.id}-{row.model.id}"
+            if (matrix := confusion_of(task, row.result, id_, row.model.name)) is not None:
+                found.append((task, matrix))
+    return found
 
 
 def family_page(renderer: Renderer, family: Family) -> Page:
@@ -324,6 +344,8 @@ def result_page(renderer: Renderer, result: Result) -> Page:
         + (f", {conditions.get(score.condition, score.condition)}" if score.condition else "")
         for score in (*result.scores, *result.undefined)
     }
+    matrix = confusion_of(task, result, "confusion-matrix", model.name)
+    shown = {key: value for key, value in result.details.items() if matrix is None or key != matrix_key(task)}
     colour = overviews.colour_of(renderer.colours, model)
     difference = cells.difference_cell(row.difference, p=row.adjusted_p, decimals=one.decimals) if one and row else None
     model_badges = cells.model_cell(model, role=row.role if row else None, gates=result.gates).badges
@@ -341,7 +363,9 @@ def result_page(renderer: Renderer, result: Result) -> Page:
         figure=overviews.scores_of(view, result, names, colour),
         spread=distributions(view, comparison, one, row, colour) if one and row else [],
         names=names,
-        details=read_details(result.details, result.seeds, views),
+        details=read_details(shown, result.seeds, views),
+        matrix=matrix,
+        maps=renderer.maps[dataset.id].of(model.id),
         outdated=view.outdated(result),
         withheld=place_of(result) in view.withheld,
         sentence=cells.sentence,
@@ -356,4 +380,5 @@ def result_page(renderer: Renderer, result: Result) -> Page:
     )
     said = cells.status_text(result.status) if result.status != "done" else "scores and provenance"
     description = f"{model.name}, {task.name}, {dataset.name}: {said}."
-    return Page(path, title, description, html, boost=_RESULT_BOOST, files={raw: view.raw(result)})
+    files = {raw: view.raw(result)} | ({f"{path}{matrix.id}.csv": matrix.to_csv()} if matrix else {})
+    return Page(path, title, description, html, boost=_RESULT_BOOST, files=files)

@@ -17,6 +17,7 @@ from cellgauge.report.embedded import for_scripts
 from cellgauge.report.formula import symbol, to_mathml
 from cellgauge.report.health import healths
 from cellgauge.report.lists import counts_in_words, range_text, taken_values
+from cellgauge.report.maps import MAP_BOX, DatasetMaps, dataset_maps
 from cellgauge.report.overviews import model_colours
 from cellgauge.report.pairs import ModelPair, compare_pairs
 from cellgauge.report.prose import inline, to_html
@@ -75,6 +76,10 @@ class Renderer:
         }
         self.healths = healths(view, self.comparisons.values())
         self.pairs: dict[tuple[str, str], ModelPair] = compare_pairs(view, self.comparisons)
+        self.maps: dict[str, DatasetMaps] = {
+            dataset.id: dataset_maps(view, dataset, self._order_on(dataset.id))
+            for dataset in view.cards.datasets.values()
+        }
         self.quality: Quality = inspect(view, self.comparisons)
         self.colours = model_colours(view.cards.models.values())
         self._draw = draw
@@ -97,6 +102,7 @@ class Renderer:
             vega=vega,
             inline=inline,
             listing=numbers.listing,
+            map_box=MAP_BOX,
             mathml=to_mathml,
             percent=numbers.percent,
             plural=numbers.plural,
@@ -130,6 +136,11 @@ class Renderer:
         html = self._environment.get_template(template).render(to=to, markdown=markdown, root=root, path=path, **values)
         # The fragment is included by the theme's templates: nothing in it may be read as one.
         return html.replace("{", "&#123;")
+
+    def _order_on(self, dataset: str) -> list[str]:
+        """Return the models on a dataset in the order of its page's figures, the first task's first."""
+        found = [one for comparison in self.comparisons.values() if (one := comparison.on(dataset)) is not None]
+        return list(dict.fromkeys(row.model.id for one in found for row in one.rows))
 
     def _drawing(self, figure: Drawable, layout: Layout) -> Markup:
         return Markup(self._draw(figure, layout))  # noqa: S704 (drawn from numbers; Vega escapes text)

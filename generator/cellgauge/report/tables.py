@@ -22,7 +22,7 @@ Tone = Literal[
 ]
 
 Side = Literal["", "above", "below"]
-"""Of a shade that diverges: above the baseline, or below it."""
+"""Of a shade that has two colours: above the baseline or below it, right or (below) wrong."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,14 @@ class Cell:
     """A range of ranks drawn beside the text: first, last, and how many ranks there are."""
     strip: Strip | None = None
     """Drawn in place of the text, which then says the same."""
+    bar: float | None = None
+    """Drawn beside the text: how much of the fullest cell of the column it is."""
 
     @property
     def is_plain(self) -> bool:
         """Whether it shows its text and nothing else."""
-        return (self.small, self.hover, self.href, self.badges, self.tone, self.shade, self.band, self.strip) == _PLAIN
+        rest = (self.small, self.hover, self.href, self.badges, self.tone, self.shade, self.band, self.strip, self.bar)
+        return rest == _PLAIN
 
     @property
     def sorted_as(self) -> Raw:
@@ -80,7 +83,7 @@ class Cell:
         return self.raw[0] if self.raw and self.raw[0] is not None else ""
 
 
-_PLAIN = ("", "", None, (), "", 0, None, None)
+_PLAIN = ("", "", None, (), "", 0, None, None, None)
 
 MISSING = Cell("–", (None,))
 """A cell of a value that does not exist, such as the difference of the baseline to itself."""

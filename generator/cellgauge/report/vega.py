@@ -108,6 +108,7 @@ _MARKS = re.compile(
 _INHERITED = re.compile(
     r' (?:fill|fill-opacity|font-(?:size|weight)|stroke|stroke-(?:dasharray|linecap|opacity|width)|text-anchor)="[^"]*"'
 )
+_DOT = re.compile(r'<path( transform="[^"]*")? d="M([\d.]+),0A\2,\2,0,1,1,-\2,0A\2,\2,0,1,1,\2,0"')
 _LONG = re.compile(r"-?\d+\.\d{3,}")
 
 
@@ -118,7 +119,7 @@ def _tidy(svg: str, *, prefix: str) -> str:
         return re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", text)
 
     svg = _TAG.sub(tidied, _UNSEEN.sub("", _IN_FILES.sub("", svg)))
-    svg = _MARKS.sub(_gathered, svg)
+    svg = _DOT.sub(r'<circle\1 r="\2"', _MARKS.sub(_gathered, svg))
     return svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
 
 

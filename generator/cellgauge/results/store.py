@@ -49,10 +49,10 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
-def to_json(record: BaseModel) -> bytes:
-    """Return a record as it stands in a file: sorted keys, two spaces, no NaN, a newline at the end."""
+def to_json(record: BaseModel, indent: int | None = 2) -> bytes:
+    """Return a record as it stands in a file: sorted keys, two spaces or one line, no NaN, a newline at the end."""
     values = record.model_dump(mode="json", by_alias=True)
-    return (json.dumps(values, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return (json.dumps(values, sort_keys=True, indent=indent, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def seal(values: dict[str, Any]) -> Result:

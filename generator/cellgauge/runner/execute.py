@@ -13,6 +13,8 @@ from cellgauge.cards.task import Stress
 from cellgauge.data.stress import why_not
 from cellgauge.results.schema import Pair
 from cellgauge.runner.failures import StepError, lost
+from cellgauge.runner.mapping import draw_map, fail_map
+from cellgauge.runner.maps import Place
 from cellgauge.runner.steps import (
     Context,
     check_dataset,
@@ -28,13 +30,17 @@ from cellgauge.runner.workers import Workers
 
 @dataclass(frozen=True)
 class Event:
-    """Evaluations that ended together: one that was scored, or all that waited for a step that failed."""
+    """What ended together: one evaluation that was scored, all that waited for a step that failed, or a map."""
 
     pairs: tuple[Pair, ...]
-    """Empty when a dataset was only to be counted."""
+    """Empty for a map, and when a dataset was only to be counted."""
     dataset: str
     status: str
     reason: str | None
+    map_of: str | None = None
+    """The model whose map ended."""
+    maps: int = 0
+    """How many maps ended, those that wait for an embedding in vain included."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,7 @@ def execute(
     on_event: Callable[[Event], None],
     *,
     to_count: Collection[str] = (),
+    maps: Collection[Place] = (),
 ) -> Counter[str]:
     """Compute ``pairs`` and write each result the moment it is known.
 
@@ -82,14 +89,19 @@ def execute(
     ----------
     to_count
         Datasets that are to be loaded and counted even where no pair waits for them.
+    maps
+        What is to be drawn: after the evaluations of the same embedding are handed out, and never at their cost.
 
     Returns
     -------
-    How many pairs ended with which status; ``dataset not counted`` for datasets without pairs.
+    How many pairs ended with which status; ``dataset not counted`` for datasets without pairs, ``map`` for maps that
+    were drawn and ``map not drawn`` for others.
     """
     ended: Counter[str] = Counter()
     running: dict[Future[Any], _Job] = {}
     waiting: deque[_Job] = deque()
+    chained = {(pair.dataset, pair.model) for pair in pairs} & set(maps)
+    """Maps that wait for evaluations of their embedding."""
 
     def give_up(job: _Job, failure: StepError) -> None:
         checked = job.step is not check_dataset
@@ -97,10 +109,16 @@ def execute(
             ended[write_empty(context, pair, failure, job.queued, checked=checked)] += 1
         if not job.pairs:
             ended["dataset not counted"] += 1
-        on_event(Event(job.pairs, job.dataset, failure.status, failure.reason))
+        unmade = set() if job.step is score else chained & {(pair.dataset, pair.model) for pair in job.pairs}
+        on_event(Event(job.pairs, job.dataset, failure.status, failure.reason, maps=len(unmade)))
+
+    def end_map(job: _Job, status: str, reason: str | None) -> None:
+        ended["map" if reason is None else "map not drawn"] += 1
+        on_event(Event((), job.dataset, status, reason, map_of=job.arguments[1], maps=1))
 
     for dataset in dict.fromkeys([*(pair.dataset for pair in pairs), *to_count]):
         waiting.append(_Job(check_dataset, (dataset,), tuple(pair for pair in pairs if pair.dataset == dataset)))
+    waiting.extend(_Job(draw_map, place, ()) for place in maps if place not in chained)
 
     def hand_out() -> None:
         while waiting and len(running) < workers.capacity:
@@ -114,8 +132,10 @@ def execute(
             answer = future.result()
         except (Exception, SystemExit) as error:
             failure = lost(error, workers.time_limit)
-            if job.is_extra:
-                waiting.extendleft(reversed(_after_embedding(context, _in_vain(job, failure))))
+            if job.step is draw_map:
+                end_map(job, fail_map(context, job.arguments, failure), failure.reason)
+            elif job.is_extra:
+                waiting.extendleft(reversed(_after_embedding(context, _in_vain(job, failure), chained)))
             elif not isinstance(error, StepError) and (plain := _without_worse_data(context, job, failure)):
                 waiting.appendleft(plain)
             else:
@@ -124,8 +144,10 @@ def execute(
             if job.step is score:
                 ended[answer] += 1
                 on_event(Event(job.pairs, job.dataset, answer, None))
+            elif job.step is draw_map:
+                end_map(job, answer, None)
             elif job.step in (embed, check_model):
-                waiting.extendleft(reversed(_after_embedding(context, job)))
+                waiting.extendleft(reversed(_after_embedding(context, job, chained)))
             else:
                 waiting.extend(_embeddings(context, job))
         hand_out()
@@ -159,8 +181,11 @@ def _in_vain(job: _Job, failure: StepError) -> _Job:
     return replace(job, lost=(*job.lost, (job.arguments[-1], why)))
 
 
-def _after_embedding(context: Context, job: _Job) -> list[_Job]:
-    """Return the gates, then the embedding under the next condition, then the evaluations once there is none left."""
+def _after_embedding(context: Context, job: _Job, maps: Collection[Place]) -> list[_Job]:
+    """Return the gates, then the embedding under the next condition, then the evaluations once there is none left.
+
+    The map comes last, as a job of its own.
+    """
     dataset, model, seeds = (*job.arguments[:2], job.seeds)
     first = job.step is embed and job.arguments[-1] is None
     if first and is_gated(context.cards.models[model]):
@@ -168,7 +193,8 @@ def _after_embedding(context: Context, job: _Job) -> list[_Job]:
     if job.then:
         return [replace(job, step=embed, arguments=(dataset, model, seeds, job.then[0]), then=job.then[1:])]
     vain = {(stress.kind, stress.keep): why for stress, why in job.lost}
-    return [_Job(score, (pair, vain, job.ungated), (pair,)) for pair in job.pairs]
+    scores = [_Job(score, (pair, vain, job.ungated), (pair,)) for pair in job.pairs]
+    return [*scores, *(_Job(draw_map, place, ()) for place in maps if place == (dataset, model))]
 
 
 def _without_worse_data(context: Context, job: _Job, failure: StepError) -> _Job | None:

@@ -17,7 +17,8 @@ from cellgauge.cards.image import image_digest
 from cellgauge.cards.model import ContainerModel, FunctionModel, ModelCard, PlannedModel, PrecomputedModel
 from cellgauge.cards.problems import UserError
 from cellgauge.cards.project import Cards, Project
-from cellgauge.cards.task import TaskCard
+from cellgauge.cards.task import Stress, TaskCard
+from cellgauge.models.cache import embedding_key
 from cellgauge.results.schema import Empty, Pair, Plan, Release, Result
 from cellgauge.results.store import (
     BrokenResult,
@@ -31,6 +32,9 @@ from cellgauge.results.store import (
 
 _OF_THE_MACHINE = frozenset({"not_run", "needs_gpu", "weights_unavailable"})
 """What another machine, or this one by now, may have: daemon, image, package, GPU, weights. Tried in every run."""
+
+SEED_OF_CHECKS = 42
+"""The first seed of every protocol: sanity gates and maps are made with it."""
 
 State = Literal["done", "empty", "outdated", "broken", "missing"]
 """What the store holds for a planned pair: scores, a reason, something older, something unreadable, nothing."""
@@ -150,6 +154,14 @@ def evaluation_key(
             "model_code": code,
         }
     )
+
+
+def key_of_embedding(
+    project: Project, cards: Cards, model: ModelCard, dataset: DatasetCard, seed: int, stress: Stress | None = None
+) -> str:
+    """Return the digest of all that a model's output on a dataset is made from."""
+    parts = [cards.datasets[one] for one in dataset.joins] if model.is_fitted_elsewhere else []
+    return embedding_key(model, dataset, seed, model_code(project, model), stress, parts)
 
 
 def decide(task: TaskCard, dataset: DatasetCard, model: ModelCard) -> tuple[Empty, str] | None:

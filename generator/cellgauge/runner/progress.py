@@ -15,12 +15,12 @@ from cellgauge.runner.execute import Event
 
 @contextmanager
 def progress(total: int, *, quiet: bool = False) -> Iterator[Callable[[Event], None]]:
-    """Yield a function that shows one ended evaluation.
+    """Yield a function that shows what ended.
 
     Parameters
     ----------
     total
-        How many evaluations there are.
+        How many evaluations and maps there are.
     quiet
         Show nothing, since standard output belongs to JSON.
     """
@@ -30,7 +30,7 @@ def progress(total: int, *, quiet: bool = False) -> Iterator[Callable[[Event], N
 
         def line(event: Event) -> None:
             nonlocal done
-            done += len(event.pairs)
+            done += len(event.pairs) + event.maps
             elapsed = time.monotonic() - began
             text = f"[{done}/{total}, {elapsed:.0f} s] {describe(event)}"
             console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -47,7 +47,7 @@ def progress(total: int, *, quiet: bool = False) -> Iterator[Callable[[Event], N
         task = bar.add_task("", total=total)
 
         def step(event: Event) -> None:
-            bar.update(task, advance=len(event.pairs))
+            bar.update(task, advance=len(event.pairs) + event.maps)
             if event.reason:
                 bar.console.print(escape(describe(event)), highlight=False)
 
@@ -55,7 +55,9 @@ def progress(total: int, *, quiet: bool = False) -> Iterator[Callable[[Event], N
 
 
 def describe(event: Event) -> str:
-    """Say in one line how evaluations ended."""
+    """Say in one line how evaluations ended, or a map."""
+    if event.map_of is not None:
+        return f"map of {event.map_of} on {event.dataset}: {event.status}{f': {event.reason}' if event.reason else ''}"
     if not event.pairs:
         return f"{event.dataset} could not be counted: {event.reason}"
     first = event.pairs[0]

@@ -27,7 +27,7 @@ from cellgauge.data.inventory import holding
 from cellgauge.data.profile import count_dataset
 from cellgauge.data.store import FileStore
 from cellgauge.data.stress import why_not
-from cellgauge.models.cache import Cost, EmbeddingCache, Entry, embedding_key, needs_each_seed
+from cellgauge.models.cache import Cost, EmbeddingCache, Entry, needs_each_seed
 from cellgauge.results.profile import profile_is_current, write_profile
 from cellgauge.results.schema import GATES, Environment, Gate, Pair, Resources
 from cellgauge.results.store import describe_replicates, encode_replicates, seal, write_result
@@ -36,15 +36,13 @@ from cellgauge.runner.cost import measured
 from cellgauge.runner.environment import environment
 from cellgauge.runner.failures import StepError, explained, without_local_paths
 from cellgauge.runner.gating import GateCache, run_gates
-from cellgauge.runner.plan import lock, model_code, stored_for
+from cellgauge.runner.plan import SEED_OF_CHECKS, key_of_embedding, lock, stored_for
 from cellgauge.runner.prediction_gating import run_prediction_gates
 from cellgauge.runner.record import common_fields
 from cellgauge.runner.scoring import scored
 from cellgauge.runner.shown import shown_to
 from cellgauge.tasks.contract import Cells, Prepare, UnscorableError
 from cellgauge.tasks.evaluate import Evaluation, evaluate
-
-_SEED_OF_GATES = 42
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def check_dataset(context: Context, dataset_id: str) -> int:
     """Obtain and check a dataset, write down what was counted in it, and return its number of cells."""
     card = context.cards.datasets[dataset_id]
     with measured() as meter:
-        dataset = _dataset(card, context)
+        dataset = loaded_dataset(card, context)
     if not profile_is_current(context.folder, card):
         assert meter.cost is not None  # noqa: S101 (the block has ended)
         here = holding(card, context.project.source, FileStore(context.cache)).files.values()
@@ -102,7 +100,7 @@ def embed(
             cache = EmbeddingCache(context.cache)
             if not context.again and cache.read(key) is not None:
                 continue
-            loaded = _dataset(dataset, context)
+            loaded = loaded_dataset(dataset, context)
             if isinstance(model.obtain, PrecomputedModel):
                 found = read_precomputed(model, loaded, context.project, context.cache)
             else:
@@ -119,17 +117,17 @@ def embed(
 def check_model(context: Context, dataset_id: str, model_id: str) -> int:
     """Make sure that what the sanity gates find is in the cache; return how many the model failed."""
     model, dataset = context.cards.models[model_id], context.cards.datasets[dataset_id]
-    key = _embedding_key(context, model, dataset, _SEED_OF_GATES, None)
+    key = _embedding_key(context, model, dataset, SEED_OF_CHECKS, None)
     with _embedding_lock(context, f"{key}-gates"):
         cache = GateCache(context.cache)
         found = None if context.again else cache.read(key)
         if found is None:
-            loaded = _dataset(dataset, context)
-            shown = shown_to(model, loaded, _SEED_OF_GATES, None, partial(_named_dataset, context))
+            loaded = loaded_dataset(dataset, context)
+            shown = shown_to(model, loaded, SEED_OF_CHECKS, None, partial(_named_dataset, context))
             most = max(shown, key=lambda part: int(part.n_obs))
             gated = run_prediction_gates if model.output == "prediction" else run_gates
             with caller(model, loaded, context.project, context.cache) as call:
-                found = gated(model, most, call, _SEED_OF_GATES, loaded.digest)
+                found = gated(model, most, call, SEED_OF_CHECKS, loaded.digest)
             cache.write(key, found)
     return sum(one.outcome == "failed" for one in found)
 
@@ -157,7 +155,7 @@ def score(context: Context, pair: Pair, vain: Mapping[tuple[str, float], str], u
             return "already done"
         started = dt.datetime.now(dt.UTC)
         outputs, entries = _read_embeddings(context, model, dataset, task.protocol.seeds, None)
-        loaded = _dataset(dataset, context)
+        loaded = loaded_dataset(dataset, context)
         assert task.implementation is not None  # noqa: S101 (the plan keeps planned tasks out)
         prepare: Prepare = load_function(task.implementation, context.project.source / task.path)
         cells = Cells(loaded.columns, loaded)
@@ -204,7 +202,7 @@ def score(context: Context, pair: Pair, vain: Mapping[tuple[str, float], str], u
 def _gates(context: Context, model: ModelCard, dataset: DatasetCard, ungated: str | None) -> list[Gate]:
     if not is_gated(model):
         return []
-    found = GateCache(context.cache).read(_embedding_key(context, model, dataset, _SEED_OF_GATES, None))
+    found = GateCache(context.cache).read(_embedding_key(context, model, dataset, SEED_OF_CHECKS, None))
     if found is not None and ungated is None:
         return found
     why = without_local_paths(ungated or "nothing is known of them", context.project.source)
@@ -267,19 +265,17 @@ def _loaded(card_json: str, source: Path, cache: Path) -> Dataset:
     return load_dataset(DatasetCard.model_validate_json(card_json), source, FileStore(cache))
 
 
-def _dataset(card: DatasetCard, context: Context) -> Dataset:
+def loaded_dataset(card: DatasetCard, context: Context) -> Dataset:
     """Load a dataset, or return the one this worker loaded last."""
     return _loaded(card.model_dump_json(), context.project.source, context.cache)
 
 
 def _named_dataset(context: Context, dataset: str) -> Dataset:
-    return _dataset(context.cards.datasets[dataset], context)
+    return loaded_dataset(context.cards.datasets[dataset], context)
 
 
 def _embedding_key(context: Context, model: ModelCard, dataset: DatasetCard, seed: int, stress: Stress | None) -> str:
-    code = model_code(context.project, model)
-    parts = [context.cards.datasets[one] for one in dataset.joins] if model.is_fitted_elsewhere else []
-    return embedding_key(model, dataset, seed, code, stress, parts)
+    return key_of_embedding(context.project, context.cards, model, dataset, seed, stress)
 
 
 def _read_embeddings(
