@@ -52,7 +52,7 @@ def confusion_table(details: Mapping[str, JsonValue], key: str, id_: str, who: s
     totals = counts.sum(axis=1)
     if len(types) > MOST_COLUMNS:
         return _most_often(id_, caption, types, counts)
-    columns = [Column("type", "Type"), Column("cells", "Cells", numeric=True, hover="Summed over seeds")]
+    columns = [Column("type", "Type"), Column("cells", "Cells × seeds", numeric=True)]
     columns += [Column(f"as-{name}", name, ("", "share"), numeric=True) for name in types]
     rows = []
     for place, (name, row) in enumerate(zip(types, counts, strict=True)):
@@ -88,7 +88,7 @@ def _share(count: int, total: int, name: str, other: str) -> Cell:
 def _most_often(id_: str, caption: str, types: list[str], counts: NDArray[np.int64]) -> Table:
     columns = (
         Column("type", "Type"),
-        Column("cells", "Cells", numeric=True, hover="Summed over seeds"),
+        Column("cells", "Cells × seeds", numeric=True),
         Column("right", "Named rightly", numeric=True),
         Column("other", "Most often taken for"),
         Column("other_share", "Share", numeric=True),
