@@ -57,8 +57,9 @@ lint: $(VENV)/.installed-test  ## style, types and the rule of the rooms
 	$(BIN)/lint-imports
 
 .PHONY: bench
-bench: $(VENV)/.installed-test $(VENV)/peer/.installed  ## time and memory beside cz-benchmarks; takes most of an hour on idle cores
+bench: $(VENV)/.installed-test $(VENV)/peer/.installed  ## time and memory beside cz-benchmarks, and of building the site; takes most of an hour on idle cores
 	$(BIN)/python benchmarks/speed.py --peer $(VENV)/peer/bin/python --growth
+	$(BIN)/python benchmarks/site_build.py
 
 .PHONY: test-models
 test-models: $(VENV)/torch-2.5/.installed $(VENV)/torch-2.3/.installed $(VENV)/.installed-test $(VENV)/.installed-methods  ## adapters of pretrained models with random weights, and models that are trained; installs gigabytes

@@ -24,12 +24,13 @@ def scored(release, edit):
 
 @pytest.mark.site
 @pytest.mark.slow
-def test_a_page_in_a_frame_is_what_mkdocs_makes_of_it(scored, tmp_path, monkeypatch):
+def test_a_page_in_a_frame_is_what_mkdocs_makes_of_it(scored, tmp_path, monkeypatch, edit):
     framed = build_site(scored, None, tmp_path / "framed", say=lambda _: None)
     paths = {page.path for page in stage.stage(scored, None).framed}
     assert {"models/svd/", "tasks/clustering/", "results/clustering/pbmc68k-reduced/svd/"} <= paths
     # As pages of the navigation they are made by mkdocs alone.
     monkeypatch.setattr(stage, "_IN_NAV", (*stage._IN_NAV, *paths))
+    edit("mkdocs.yml", "/cgframe*/", "*.md")
     whole = build_site(scored, None, tmp_path / "whole", again=True, say=lambda _: None)
     names = {path.relative_to(whole) for path in whole.rglob("*") if path.is_file()}
     assert names == {path.relative_to(framed) for path in framed.rglob("*") if path.is_file()}

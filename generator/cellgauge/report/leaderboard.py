@@ -105,7 +105,10 @@ def _part(
     id_ = f"scores-{dataset}--{suffix}" if suffix else f"scores-{dataset}"
 
     def is_shown(row: TableRow) -> bool:
-        return row.cells[place].raw == (dataset,) and (controls or row.group != "control")
+        # Why there is no score is said once, in the first table.
+        return (
+            row.cells[place].raw == (dataset,) and (controls or row.group != "control") and not (suffix and row.instead)
+        )
 
     return table.part(id_, caption, rows=is_shown, columns=["model", *keys])
 

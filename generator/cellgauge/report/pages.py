@@ -14,23 +14,21 @@ from cellgauge.report.compare import compare_works
 from cellgauge.report.confusion import confusion_of, matrix_key
 from cellgauge.report.details import read_details
 from cellgauge.report.health import health_table
-from cellgauge.report.leaderboard import forest, leaderboard, parts
+from cellgauge.report.leaderboard import forest
 from cellgauge.report.many import Work
 from cellgauge.report.missing import missing_pairs
 from cellgauge.report.missing_page import missing_page
 from cellgauge.report.numbers import number, plural, size_in_words
 from cellgauge.report.quality_page import quality_page
 from cellgauge.report.release import place_of
-from cellgauge.report.render import Page, Renderer
+from cellgauge.report.render import CARD_BOOST, Page, Renderer
 from cellgauge.report.scored import scored_cells
 from cellgauge.report.spread import distributions
-from cellgauge.report.standing import standings
-from cellgauge.report.standing_tables import sensitivity_table, standings_figure, standings_table
 from cellgauge.report.tables import Table
+from cellgauge.report.task_pages import task_works
 from cellgauge.results.schema import Result
 from cellgauge.results.store import to_json
 
-_CARD_BOOST = 4.0
 _RESULT_BOOST = 0.5
 
 
@@ -46,7 +44,7 @@ def page_works(renderer: Renderer, home: tuple[dict[str, Any], str]) -> list[Wor
     return [
         partial(home_page, renderer, *home),
         partial(index_pages, renderer),
-        *(partial(task_page, renderer, task) for task in cards.tasks.values()),
+        *(work for task in cards.tasks.values() for work in task_works(renderer, task)),
         *(partial(family_page, renderer, family) for family in cards.families.values()),
         *(partial(dataset_page, renderer, dataset) for dataset in cards.datasets.values()),
         *(partial(model_page, renderer, model) for model in cards.models.values()),
@@ -153,67 +151,6 @@ def _evaluations(renderer: Renderer, results: list[Result], without: str = "") -
     return overviews.evaluations(renderer.view, renderer.comparisons, results, "results", caption, without=without)
 
 
-def task_page(renderer: Renderer, task: TaskCard) -> Page:
-    """Draw a task: the verdict, the figure, the table, and how it came about."""
-    view, comparison = renderer.view, renderer.comparisons[task.id]
-    path = f"tasks/{task.id}/"
-    table = leaderboard(view, comparison)
-    verdict = comparison.verdict()
-    found = standings(view, comparison)
-    standing = standings_table(view, found)
-    sections = [
-        {
-            "one": one,
-            "figure": forest(comparison, one, renderer.colours),
-            "tables": parts(view, comparison, table, one.dataset.id),
-        }
-        for one in comparison.datasets
-    ]
-    files = {}
-    if table.rows:
-        about = {
-            "release": view.name,
-            "task": task.id,
-            "protocol_version": task.protocol.version,
-            "primary": task.primary.key,
-            "baseline": task.baseline,
-            "verdict": verdict.text,
-        }
-        files = {f"tasks/{task.id}.csv": table.to_csv(), f"tasks/{task.id}.json": table.to_json(about)}
-    more = {f"tasks/{task.id}-standing.csv": standing.to_csv()} if standing.rows else {}
-    html = renderer.fragment(
-        "task.html",
-        path,
-        task=task,
-        comparison=comparison,
-        verdict=verdict,
-        sections=sections,
-        standing=standing,
-        skills=standings_figure(found, renderer.colours),
-        sensitivity=sensitivity_table(view, found),
-        health=health_table(
-            view,
-            [one for one in renderer.healths if one.task.id == task.id],
-            "health",
-            f"How well the scores of {task.name} tell models apart",
-            of="task",
-        ),
-        missing=missing_pairs(view.cards, [pair for pair in view.missing() if pair.task == task.id], "task"),
-        files=sorted(files),
-        metrics=list(dict.fromkeys(ref.metric for ref in task.scores)),
-    )
-    return Page(
-        path,
-        task.name,
-        task.summary,
-        html,
-        boost=_CARD_BOOST,
-        files=files | more,
-        search=f"{verdict.text} {task.question}",
-        source=task.path,
-    )
-
-
 def dataset_page(renderer: Renderer, dataset: DatasetCard) -> Page:
     """Draw a dataset: its card, and how models score on it."""
     view, path = renderer.view, f"datasets/{dataset.id}/"
@@ -273,7 +210,7 @@ def family_page(renderer: Renderer, family: Family) -> Page:
     path = f"datasets/{family.id}/"
     table = lists.datasets_table(renderer.view, list(family.members), f"Datasets of {family.name}")
     html = renderer.fragment("family.html", path, family=family, first=family.members[0], table=table)
-    return Page(path, family.name, family.summary, html, boost=_CARD_BOOST, search=family.id, source=family.path)
+    return Page(path, family.name, family.summary, html, boost=CARD_BOOST, search=family.id, source=family.path)
 
 
 def model_page(renderer: Renderer, model: ModelCard) -> Page:
@@ -322,7 +259,7 @@ def metric_page(renderer: Renderer, metric: MetricCard) -> Page:
 def _card_page(card: Card, path: str, html: str, extra: str = "", files: dict[str, bytes] | None = None) -> Page:
     search = f"{card.id} {extra}".strip()
     return Page(
-        path, card.name, card.summary, html, boost=_CARD_BOOST, search=search, source=card.path, files=files or {}
+        path, card.name, card.summary, html, boost=CARD_BOOST, search=search, source=card.path, files=files or {}
     )
 
 

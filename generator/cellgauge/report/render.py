@@ -25,6 +25,9 @@ from cellgauge.report.quality import Quality, inspect
 from cellgauge.report.release import ReleaseView
 from cellgauge.results.schema import EXPLANATION
 
+CARD_BOOST = 4.0
+"""By how much the pages of cards come before others in a search."""
+
 
 @dataclass(frozen=True)
 class Page:

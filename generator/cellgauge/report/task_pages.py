@@ -1,0 +1,123 @@
+"""The pages of a task: one for all of it, and one for each dataset that it has been tried on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from cellgauge.cards import TaskCard
+from cellgauge.report.comparison import TaskComparison, Verdict
+from cellgauge.report.dataset_comparison import DatasetComparison
+from cellgauge.report.health import health_table
+from cellgauge.report.leaderboard import forest, leaderboard, parts
+from cellgauge.report.many import Work
+from cellgauge.report.missing import missing_pairs
+from cellgauge.report.render import CARD_BOOST, Page, Renderer
+from cellgauge.report.standing import standings
+from cellgauge.report.standing_tables import sensitivity_table, standings_figure, standings_table
+
+MOST_INLINE = 4
+"""Up to so many datasets have their figure and primary table on the task's page as well: a page has a size to keep."""
+
+
+def task_works(renderer: Renderer, task: TaskCard) -> list[Work]:
+    """Return what draws the pages of a task."""
+    datasets = renderer.comparisons[task.id].datasets
+    return [
+        partial(task_page, renderer, task),
+        *(partial(dataset_of_task_page, renderer, task, one) for one in datasets),
+    ]
+
+
+def task_page(renderer: Renderer, task: TaskCard) -> Page:
+    """Draw a task: the verdict, the figure, the table, and how it came about."""
+    view, comparison = renderer.view, renderer.comparisons[task.id]
+    path = f"tasks/{task.id}/"
+    table = leaderboard(view, comparison)
+    inline = len(comparison.datasets) <= MOST_INLINE
+    verdict = comparison.verdict()
+    found = standings(view, comparison)
+    standing = standings_table(view, found)
+    sections = [
+        {
+            "one": one,
+            "path": _path_on(task, one),
+            "verdict": _verdict_on(comparison, one),
+            "figure": forest(comparison, one, renderer.colours) if inline else None,
+            "table": parts(view, comparison, table, one.dataset.id)[0][1] if inline else None,
+        }
+        for one in comparison.datasets
+    ]
+    files = {}
+    if table.rows:
+        about = {
+            "release": view.name,
+            "task": task.id,
+            "protocol_version": task.protocol.version,
+            "primary": task.primary.key,
+            "baseline": task.baseline,
+            "verdict": verdict.text,
+        }
+        files = {f"tasks/{task.id}.csv": table.to_csv(), f"tasks/{task.id}.json": table.to_json(about)}
+    more = {f"tasks/{task.id}-standing.csv": standing.to_csv()} if standing.rows else {}
+    html = renderer.fragment(
+        "task.html",
+        path,
+        task=task,
+        comparison=comparison,
+        verdict=verdict,
+        sections=sections,
+        standing=standing,
+        skills=standings_figure(found, renderer.colours),
+        sensitivity=sensitivity_table(view, found),
+        health=health_table(
+            view,
+            [one for one in renderer.healths if one.task.id == task.id],
+            "health",
+            f"How well the scores of {task.name} tell models apart",
+            of="task",
+        ),
+        missing=missing_pairs(view.cards, [pair for pair in view.missing() if pair.task == task.id], "task"),
+        files=sorted(files),
+        metrics=list(dict.fromkeys(ref.metric for ref in task.scores)),
+    )
+    return Page(
+        path,
+        task.name,
+        task.summary,
+        html,
+        boost=CARD_BOOST,
+        files=files | more,
+        search=f"{verdict.text} {task.question}",
+        source=task.path,
+    )
+
+
+def dataset_of_task_page(renderer: Renderer, task: TaskCard, one: DatasetComparison) -> Page:
+    """Draw a task on one dataset: every score of every model."""
+    comparison = replace(renderer.comparisons[task.id], datasets=(one,))
+    table = leaderboard(renderer.view, comparison)
+    verdict, path = _verdict_on(comparison, one), _path_on(task, one)
+    csv = f"{path.removesuffix('/')}.csv"
+    html = renderer.fragment(
+        "task_dataset.html",
+        path,
+        task=task,
+        dataset=one.dataset,
+        comparison=comparison,
+        one=one,
+        verdict=verdict,
+        figure=forest(comparison, one, renderer.colours),
+        tables=parts(renderer.view, comparison, table, one.dataset.id),
+        csv=csv,
+    )
+    title = f"{task.name} on {one.dataset.name}"
+    return Page(path, title, verdict.text, html, searchable=False, source=task.path, files={csv: table.to_csv()})
+
+
+def _path_on(task: TaskCard, one: DatasetComparison) -> str:
+    return f"tasks/{task.id}/{one.dataset.id}/"
+
+
+def _verdict_on(comparison: TaskComparison, one: DatasetComparison) -> Verdict:
+    return replace(comparison, datasets=(one,)).verdict()
