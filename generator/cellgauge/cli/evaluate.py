@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cellgauge.cli.terminal import fail, json_option, print_json
-from cellgauge.report.details import read_details
 from cellgauge.report.numbers import interval, number
 
 if TYPE_CHECKING:
@@ -136,6 +135,8 @@ def _tasks(
 
 def _lines(cards: Cards, trial: Trial) -> list[str]:
     """Return a trial as text: a line a score, the baselines beside it."""
+    from cellgauge.report.details import read_details
+
     task, seeds = trial.task, ", ".join(map(str, trial.task.protocol.seeds))
     head = f"{task.name} (protocol version {task.protocol.version}, seed{'s' * (',' in seeds)} {seeds})"
     if trial.scored is None:
