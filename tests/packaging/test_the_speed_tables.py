@@ -13,10 +13,10 @@ import pytest
 CLONE = Path(__file__).parents[2]
 
 
-def test_the_tables_are_those_that_were_measured() -> None:
-    printed = subprocess.run(
-        [sys.executable, "-P", "benchmarks/speed.py", "--table"], cwd=CLONE, capture_output=True, text=True, check=True
-    ).stdout
+@pytest.mark.parametrize("script", ["speed.py", "site_build.py"])
+def test_the_tables_are_those_that_were_measured(script: str) -> None:
+    command = [sys.executable, "-P", f"benchmarks/{script}", "--table"]
+    printed = subprocess.run(command, cwd=CLONE, capture_output=True, text=True, check=True).stdout
     page = (CLONE / "site_src/speed.md").read_text(encoding="utf-8")
     for table in printed.strip().split("\n\n"):
         assert table in page, table
@@ -59,3 +59,20 @@ def test_all_numbers_but_those_of_clusters_were_the_same(comparison: dict[str, A
     for key in set(numbers) - of_clusters:
         one = numbers[key]
         assert min(abs(one["ours"] - one["peer"]), abs(one["ours"] - one["peer, float64"])) < 5e-7, key
+
+
+@pytest.fixture(scope="module")
+def site() -> dict[str, Any]:
+    """What building the site of 2,000 made-up results took."""
+    sizes = json.loads((CLONE / "benchmarks/site_build.json").read_text(encoding="utf-8"))["sizes"]
+    (largest,) = (one for one in sizes if one["results"] == 2000)
+    return largest
+
+
+def test_a_site_of_thousands_of_results_needs_little_memory_and_no_second_build(site: dict[str, Any]) -> None:
+    assert site["unchanged"]["wall_s"] < 5
+    assert max(site[kind]["peak_gb"] for kind in ("cold", "cached", "unchanged")) < 1
+
+
+def test_its_search_index_is_light(site: dict[str, Any]) -> None:
+    assert site["search_index_kb"] < 1000
