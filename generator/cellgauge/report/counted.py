@@ -15,7 +15,7 @@ SHADES = 8
 MOST_BARS = 100
 """Columns with more values, such as measured times, are counted only by pairs."""
 
-_WORDS = {"label": "type", "perturbation": "perturbation", "time": "time point"}
+_WORDS = {"label": "type", "time": "time point"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def facts(card: DatasetCard, profile: DatasetProfile) -> list[Fact]:
     if profile.whole_numbers:
         found.append(Fact("Counts per cell", _typical(profile.totals), _spread(profile.totals)))
     for role, many in profile.values.items():
-        word = _WORDS.get(role, role)
+        word = word_of(role)
         word = {"species": "species", "batch": "batches"}.get(word, f"{word}s")
         found.append(Fact(word.capitalize(), f"{many:,}"))
     if profile.split:
@@ -54,6 +54,11 @@ def facts(card: DatasetCard, profile: DatasetProfile) -> list[Fact]:
         mib = number(max(1.0, profile.peak_memory_mb), 0)
         found.append(Fact("Memory to load and check", f"{mib} MiB", "measured peak, beyond what the libraries hold"))
     return found
+
+
+def word_of(role: str) -> str:
+    """Return what the values of a column are called on pages, by the role of the column."""
+    return _WORDS.get(role, role)
 
 
 def percent_of(share: float) -> str:
@@ -80,7 +85,7 @@ def compositions(card: DatasetCard, profile: DatasetProfile) -> list[Table]:
 
 
 def _bars(card: DatasetCard, role: str, names: list[str], counts: list[int]) -> Table:
-    word = _WORDS.get(role, role)
+    word = word_of(role)
     most, total = max(counts) or 1, sum(counts) or 1
     rows = (
         Row(
@@ -105,7 +110,7 @@ def _one_decimal(share: float) -> str:
 
 
 def _pairs(card: DatasetCard, counts: Composition) -> Table:
-    row_word, by = _WORDS.get(counts.rows, counts.rows), _WORDS.get(counts.columns or "", counts.columns)
+    row_word, by = word_of(counts.rows), word_of(counts.columns or "")
     several = len(counts.column_names) > 1
     columns = [Column("value", row_word.capitalize())]
     columns += [Column(f"{counts.columns}_{name}", name, numeric=True) for name in counts.column_names]

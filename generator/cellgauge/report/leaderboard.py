@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -68,8 +68,8 @@ def leaderboard(view: ReleaseView, comparison: TaskComparison) -> Table:
     return Table("leaderboard", caption, columns, tuple(rows), GROUPS, (task.primary.key, order), compare=True)
 
 
-def parts(view: ReleaseView, comparison: TaskComparison, table: Table, dataset: str) -> list[tuple[str, Table]]:
-    """Return the tables of one dataset as pages show them: the primary view first, then each family or other view."""
+def parts(view: ReleaseView, comparison: TaskComparison, table: Table, dataset: str) -> Iterator[tuple[str, Table]]:
+    """Yield the tables of one dataset as pages show them: the primary view first, then each family or other view."""
     task, card = comparison.task, view.cards.datasets[dataset]
     primary = task.primary.view
     first = [ref.key for ref in task.scores if ref.view in (primary, None)]
@@ -77,25 +77,23 @@ def parts(view: ReleaseView, comparison: TaskComparison, table: Table, dataset: 
     title = f"{task.name} on {card.name}" + (f", {names[primary]}" if primary else "")
     if task.families:
         first = [task.primary.key, *([task.guard.key] if task.guard else [])]
-    out = [
-        (names.get(primary or "", ""), _part(table, dataset, title, ["difference", "verdict", "ranks", *first, *_COST]))
-    ]
+    keys = ["difference", "verdict", "ranks", *first, *_COST]
+    yield names.get(primary or "", ""), _part(table, dataset, title, keys)
     for family in task.families:
         keys = [ref.key for ref in task.scores if ref.metric in family.metrics]
         suffix = family.name.lower().replace(" ", "-")
-        out.append((family.name, _part(table, dataset, f"{title}: {family.name.lower()}", keys, suffix=suffix)))
+        yield family.name, _part(table, dataset, f"{title}: {family.name.lower()}", keys, suffix=suffix)
     for one in [] if task.families else task.views:
         keys = [ref.key for ref in task.scores if ref.view == one.id]
         if one.id != primary and keys:
             compared = [f"difference@{one.id}"] if one.id in _views_of(task) else []
             caption = f"{task.name} on {card.name}, {one.name}"
-            out.append((one.name, _part(table, dataset, caption, [*compared, *keys], suffix=one.id)))
+            yield one.name, _part(table, dataset, caption, [*compared, *keys], suffix=one.id)
     stressed = [_stressed(task, stress) for stress in task.stress]
     if any(result.score(key) for result in view.select(task=task.id, dataset=dataset) for key in stressed):
         keys = [task.primary.key, *stressed]
         caption = f"{task.name} on {card.name}, when models are shown worse data"
-        out.append(("Worse data", _part(table, dataset, caption, keys, suffix="stress", controls=False)))
-    return out
+        yield "Worse data", _part(table, dataset, caption, keys, suffix="stress", controls=False)
 
 
 def _part(

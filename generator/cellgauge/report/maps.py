@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cellgauge.cards import DatasetCard, ModelCard
 from cellgauge.cards.base import Column
 from cellgauge.report.colours import MOST_GROUPS, REST, STEPS, Look, look_of
+from cellgauge.report.counted import word_of
 from cellgauge.report.numbers import number, plural
 from cellgauge.report.release import ReleaseView
 from cellgauge.results.maps import SPAN, Codes, EmbeddingMap, map_path, read_map
@@ -28,7 +29,6 @@ _ROUNDS = 6
 """Groups are drawn in turns, so that none covers another where they are mixed."""
 _MARKS = {"dot": "h0", "cross": "m-7-7l14 14m0-14l-14 14", "plus": "m-9 0h18m-9-9v18"}
 _ROLES: tuple[Column, ...] = ("label", "perturbation", "time", "batch", "donor", "species", "sample")
-_WORDS: dict[str, str] = {"label": "type", "time": "time point"}
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def dataset_maps(view: ReleaseView, dataset: DatasetCard, order: Iterable[str]) 
     colourings = []
     for role, codes in _distinct(first.columns):
         groups, of_cell = _groups(role, codes)
-        word = _WORDS.get(role, role)
+        word = word_of(role)
         pictures = []
         for model, found in shown:
             places_of_cells = np.array([found.x, found.y]).T

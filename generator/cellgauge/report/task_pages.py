@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 
 from cellgauge.cards import TaskCard
-from cellgauge.report.comparison import TaskComparison, Verdict
 from cellgauge.report.dataset_comparison import DatasetComparison
 from cellgauge.report.health import health_table
 from cellgauge.report.leaderboard import forest, leaderboard, parts
@@ -42,9 +41,9 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
         {
             "one": one,
             "path": _path_on(task, one),
-            "verdict": _verdict_on(comparison, one),
+            "verdict": None if inline else replace(comparison, datasets=(one,)).verdict(),
             "figure": forest(comparison, one, renderer.colours) if inline else None,
-            "table": parts(view, comparison, table, one.dataset.id)[0][1] if inline else None,
+            "table": next(parts(view, comparison, table, one.dataset.id))[1] if inline else None,
         }
         for one in comparison.datasets
     ]
@@ -97,7 +96,7 @@ def dataset_of_task_page(renderer: Renderer, task: TaskCard, one: DatasetCompari
     """Draw a task on one dataset: every score of every model."""
     comparison = replace(renderer.comparisons[task.id], datasets=(one,))
     table = leaderboard(renderer.view, comparison)
-    verdict, path = _verdict_on(comparison, one), _path_on(task, one)
+    verdict, path = comparison.verdict(), _path_on(task, one)
     csv = f"{path.removesuffix('/')}.csv"
     html = renderer.fragment(
         "task_dataset.html",
@@ -108,7 +107,7 @@ def dataset_of_task_page(renderer: Renderer, task: TaskCard, one: DatasetCompari
         one=one,
         verdict=verdict,
         figure=forest(comparison, one, renderer.colours),
-        tables=parts(renderer.view, comparison, table, one.dataset.id),
+        tables=list(parts(renderer.view, comparison, table, one.dataset.id)),
         csv=csv,
     )
     title = f"{task.name} on {one.dataset.name}"
@@ -117,7 +116,3 @@ def dataset_of_task_page(renderer: Renderer, task: TaskCard, one: DatasetCompari
 
 def _path_on(task: TaskCard, one: DatasetComparison) -> str:
     return f"tasks/{task.id}/{one.dataset.id}/"
-
-
-def _verdict_on(comparison: TaskComparison, one: DatasetComparison) -> Verdict:
-    return replace(comparison, datasets=(one,)).verdict()
