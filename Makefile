@@ -42,8 +42,8 @@ serve: $(VENV)/.installed-run  ## show the built site on localhost
 	$(BIN)/cellgauge serve
 
 .PHONY: test
-test: lint  ## linters and the fast tests
-	$(BIN)/python -m pytest -m "not ($(SLOW))" $(PYTEST_ARGS)
+test: lint  ## linters and the fast tests, on JOBS cores
+	$(BIN)/python -m pytest -m "not ($(SLOW))" --numprocesses $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: test-all
 test-all: lint  ## linters and every test: also containers, kills, fuzzing and whole sites

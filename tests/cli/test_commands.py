@@ -173,6 +173,7 @@ def test_a_plan_shows_what_the_filters_select(project: Path) -> None:
     assert done.stdout.splitlines() == ["clustering × pbmc68k-reduced × pca: will run", "1 to run."]
 
 
+@pytest.mark.slow
 def test_bug_failures_were_up_to_date(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("mine")
     (folder / "mine.md").write_text(CARD)

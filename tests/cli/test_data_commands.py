@@ -276,6 +276,7 @@ def test_an_unknown_dataset_names_the_nearest(served: Served, cellgauge: Command
     assert done.stderr.strip() == 'unknown dataset "serve"; did you mean "served"?'
 
 
+@pytest.mark.slow
 def test_every_recipe_comes_from_the_mirror_without_a_network(shared_data: Path, cellgauge: Command) -> None:
     """In a network namespace of its own there is not even a loopback that is up."""
     alone = ("unshare", "--map-root-user", "--net")

@@ -74,6 +74,7 @@ def test_a_model_that_kills_its_workers_does_not_take_the_others_along(tiny, clu
     assert "died" in written["dies"]["reason"]
 
 
+@pytest.mark.slow
 def test_no_scheduler_is_said_so(tiny) -> None:
     tiny.dataset()
     done = cellgauge(tiny.folder, "run", "--release", "r", "--model", "pca", "--scheduler", "tcp://127.0.0.1:9")
@@ -82,6 +83,7 @@ def test_no_scheduler_is_said_so(tiny) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_workers_that_run_several_jobs_in_one_process_are_refused(tiny) -> None:
     tiny.dataset()
     with distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None) as cluster:

@@ -65,6 +65,7 @@ def test_the_same_inputs_give_the_same_result_id(tiny, in_process) -> None:
     assert second.finished_at > first.finished_at
 
 
+@pytest.mark.slow
 def test_an_embedding_is_made_once_for_all_tasks(tiny, in_process, tmp_path: Path, monkeypatch) -> None:
     note = tmp_path / "note"
     monkeypatch.setenv("NOTE", str(note))
@@ -191,6 +192,7 @@ def test_a_damaged_result_is_computed_again(tiny, in_process, damage: str) -> No
     assert stored_for(tiny.project.release("r"), pair).state == "done"
 
 
+@pytest.mark.slow
 def test_removing_a_model_changes_no_other_score(tiny, in_process) -> None:
     tiny.dataset()
     tiny.model("good")
@@ -237,6 +239,7 @@ def test_no_path_of_this_machine_is_published(tiny, in_process) -> None:
     assert str(tiny.folder) not in log
 
 
+@pytest.mark.slow
 def test_a_cached_embedding_says_what_it_was_made_with(tiny, in_process) -> None:
     tiny.dataset()
     tiny.model("good")

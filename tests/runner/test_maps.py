@@ -161,6 +161,7 @@ def the_map(tiny, model: str) -> EmbeddingMap:
     return found
 
 
+@pytest.mark.slow
 def test_each_model_gets_one_map_with_the_cells_of_the_dataset(tiny, in_process) -> None:
     tiny.dataset(n_donors=3)
     tiny.model("good")

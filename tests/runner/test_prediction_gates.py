@@ -294,6 +294,7 @@ def test_output_that_is_refused_is_refused_here_too(simulated: ad.AnnData) -> No
         gates_of(simulated, lambda adata, seed: honest(adata, seed=seed).iloc[:, 1:])
 
 
+@pytest.mark.slow
 def test_a_run_records_the_gates_of_predictions_and_none_of_controls(tiny, in_process) -> None:
     tiny.model("forgetful")
     card = tiny.folder / "site_src/models/forgetful.md"

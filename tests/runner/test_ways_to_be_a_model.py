@@ -185,6 +185,7 @@ HARMONY = f"kind: function, function: 'cellgauge.models.batches:harmony', params
 HARMONY_IS_MISSING = "no module named \"harmonypy\" on this machine: pip install 'cellgauge[methods]'"
 
 
+@pytest.mark.slow
 def test_a_package_that_is_not_installed_is_asked_for_and_the_rest_runs(tiny, in_process, monkeypatch) -> None:
     tiny.dataset()
     tiny.model("good")

@@ -95,6 +95,7 @@ def test_ids_in_another_order_are_put_right_within_a_species() -> None:
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_the_cells_of_the_baron_pair_are_those_of_its_parts(shared_data: Path, tmp_path: Path, monkeypatch) -> None:
     from cellgauge.data.dataset import load_dataset
     from cellgauge.data.store import FileStore

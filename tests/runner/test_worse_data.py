@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from cellgauge.results.schema import Result
 from cellgauge.results.store import read_replicates, read_result, result_path
@@ -82,6 +83,7 @@ def test_a_model_that_fails_on_worse_data_keeps_its_scores(tiny, in_process) -> 
     assert why == "failed: RuntimeError while embedding: needs 16 genes, found 13"
 
 
+@pytest.mark.slow
 def test_controls_do_not_look_at_the_data_and_are_not_stressed(tiny, in_process) -> None:
     found = run(tiny, in_process, "oracle")
     assert not any(one.condition for one in [*found.scores, *found.undefined])
@@ -121,6 +123,7 @@ def test_an_error_while_scoring_worse_data_keeps_the_scores(tiny, in_process) ->
     assert found.why_undefined("silhouette-label~genes-80") == "failed: RuntimeError while scoring: only one score"
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_lost_while_scoring_worse_data_leaves_the_scores(tiny) -> None:
     """A bug: running out of time or memory there gave the evaluation no scores at all."""
     break_on_worse_data(tiny, "os.kill(os.getpid(), signal.SIGKILL)")
@@ -134,6 +137,7 @@ def test_a_worker_that_is_lost_while_scoring_worse_data_leaves_the_scores(tiny) 
         assert why.endswith("so that the data as they are were scored alone")
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_lost_also_without_worse_data_is_not_tried_again(tiny) -> None:
     break_on_worse_data(tiny, "pass\n    os.kill(os.getpid(), signal.SIGKILL)")
     with LocalWorkers(1) as workers:

@@ -86,6 +86,7 @@ def test_trivial_partitions_agree_as_in_scikit_learn() -> None:
     assert information(tables)["homogeneity"][0] == metrics.homogeneity_score(classes, classes) == 1
 
 
+@pytest.mark.slow
 def test_silhouettes_are_those_of_scib_metrics(rng: np.random.Generator) -> None:
     scib_metrics = pytest.importorskip("scib_metrics")
     labels = rng.integers(0, 3, 60)
