@@ -78,11 +78,11 @@ def test_lower_is_better_turns_difference_and_superiority(release, edit, pair_of
 
 
 def test_ties_count_half():
-    assert superiority(np.array([1.0, 2, 3, 4]), np.array([1.0, 1, 4, 4]), 1) == 0.5
-    assert superiority(np.array([1.0, 2, 3, 4]), np.array([1.0, 1, 3, 4]), 1) == 0.625
-    assert superiority(np.array([1.0, 2, 3, 4]), np.array([1.0, 1, 3, 4]), -1) == 0.375
+    assert superiority(np.array([1.0, 2, 3, 4]), np.array([[1.0, 1, 4, 4]]), 1) == [0.5]
+    assert superiority(np.array([1.0, 2, 3, 4]), np.array([[1.0, 1, 3, 4]]), 1) == [0.625]
+    assert superiority(np.array([1.0, 2, 3, 4]), np.array([[1.0, 1, 3, 4]]), -1) == [0.375]
     with pytest.raises(ValueError, match="cannot be paired"):
-        superiority(np.ones(2), np.ones(3), 1)
+        superiority(np.ones(2), np.ones((1, 3)), 1)
 
 
 def test_superiority_of_groups_is_the_mass_of_the_t_distribution():

@@ -16,7 +16,7 @@ import pytest
 import vl_convert
 
 from cellgauge.report import vega
-from cellgauge.report.axes import FORMS, fill
+from cellgauge.report.axes import FORMS, fill, specs_of
 from cellgauge.report.charts import Figure, Mark, to_svg
 from cellgauge.report.distribution import MOST_BINS, Distribution, histogram
 from cellgauge.report.drawings import Drawings
@@ -59,7 +59,7 @@ def test_drawing_table_csv_and_page_have_the_same_numbers(drawn, layout):
     assert all(isinstance(value, str | float | None) for record in records for value in record.values())
     spec = drawn.spec(layout)
     assert public(spec.datasets["rows"]) == records
-    held = json.loads(for_scripts(drawn, [layout]))
+    held = json.loads(for_scripts(drawn, specs_of(drawn, [layout])))
     assert public(held["datasets"]["rows"]) == records
     assert list(held["names"]) == list(records[0])
     rows = list(csv.DictReader(io.StringIO(drawn.data.to_csv().decode())))
@@ -77,7 +77,7 @@ def public(rows: list[dict]) -> list[dict]:
 def test_a_page_and_its_script_hold_the_whole_specification(drawn):
     forms = json.loads(re.search(r"cgVega\.forms = (.*);\n$", script("a();\n"))[1])
     for layout in ("wide", "narrow"):
-        held = json.loads(for_scripts(drawn, ["wide", "narrow"]))
+        held = json.loads(for_scripts(drawn, specs_of(drawn, ["wide", "narrow"])))
         one = held["layouts"][layout]
         spec = drawn.spec(layout)
         assert {**fill(forms[one["form"]], one["values"]), "datasets": held["datasets"]} == spec.whole()
@@ -85,7 +85,7 @@ def test_a_page_and_its_script_hold_the_whole_specification(drawn):
 
 
 def test_text_in_a_template_means_nothing_to_html():
-    text = for_scripts(figure(), ["wide"])
+    text = for_scripts(figure(), specs_of(figure(), ["wide"]))
     assert "<" not in text
     assert "&" not in text
     assert "\u2028" not in text
@@ -139,9 +139,9 @@ def test_drawings_are_the_same_whether_one_or_many_are_drawn(tmp_path):
     """Few are drawn in this process, many in others."""
     figures = [figure(shift / 100) for shift in range(20)]
     few, many = Drawings(tmp_path / "few"), Drawings(tmp_path / "many")
-    page = [few.place(one, "wide") for one in figures[:3]]
+    page = [few.place(one.spec("wide")) for one in figures[:3]]
     assert few.draw() == 3
-    assert [many.place(one, "wide") for one in figures][:3] == page
+    assert [many.place(one.spec("wide")) for one in figures][:3] == page
     assert many.draw() == 20
     assert [few.fill(one) for one in page] == [many.fill(one) for one in page]
     assert few.fill(page[0]) == to_svg(figures[0], "wide").replace("{", "&#123;")
@@ -150,7 +150,7 @@ def test_drawings_are_the_same_whether_one_or_many_are_drawn(tmp_path):
 
 def test_a_page_takes_each_drawing_into_its_place_and_nothing_a_card_says(tmp_path):
     drawings = Drawings(tmp_path)
-    one, other = drawings.place(figure(), "wide"), drawings.place(figure(0.5), "wide")
+    one, other = drawings.place(figure().spec("wide")), drawings.place(figure(0.5).spec("wide"))
     drawings.draw()
     forged = html.escape(one)
     filled = drawings.fill(f"<p>{forged}</p>{one}<hr>{other}")

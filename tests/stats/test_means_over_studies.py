@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as reference
 
-from cellgauge.stats.studies import Entry, aggregate, compare_over_studies
+from cellgauge.stats.studies import Entry, aggregate, compare_over_studies, weights
 
 
 def entry(study: str, dataset: str, family: str, metric: str, value: float | None) -> Entry:
@@ -210,3 +210,12 @@ def test_adding_a_constant_to_both_changes_nothing(constant: float):
         per_study((ours + constant).tolist()), per_study((theirs + constant).tolist()), level=0.95
     )
     assert (other.low, other.high, other.p) == pytest.approx((one.low, one.high, one.p), abs=1e-9)
+
+
+def test_weights_give_the_mean_where_nothing_is_missing():
+    whole = [
+        replace(one, value=value)
+        for one, value in zip(UNEVEN, np.random.default_rng(5).normal(size=len(UNEVEN)), strict=True)
+    ]
+    assert weights(whole) @ [one.value for one in whole] == pytest.approx(aggregate(whole).value, abs=1e-14)
+    assert weights(whole).sum() == pytest.approx(1)

@@ -7,10 +7,12 @@ takes a hundredth of the time of building it.
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import altair as alt
@@ -42,6 +44,16 @@ class Spec:
     datasets: dict[str, list[dict[str, Any]]]
     """Its data; layouts of one figure share them."""
 
+    @cached_property
+    def values_json(self) -> str:
+        """The values, as a page holds them."""
+        return compact_json(self.values)
+
+    @cached_property
+    def datasets_json(self) -> str:
+        """The data, as a page holds them."""
+        return compact_json(self.datasets)
+
     def whole(self) -> dict[str, Any]:
         """Return the parts put together."""
         return {**fill(FORMS[self.form](), self.values), "datasets": self.datasets}
@@ -49,6 +61,21 @@ class Spec:
     def to_json(self) -> str:
         """Return the whole, the same for the same figure."""
         return json.dumps(self.whole(), sort_keys=True, ensure_ascii=False)
+
+    def digest(self, drawn_by: str) -> str:
+        """Return what names its drawing: SHA-256 of its parts and of what draws it; nothing is put together for it."""
+        parts = (drawn_by, _digest_of_form(self.form), self.values_json, self.datasets_json)
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def compact_json(value: Any) -> str:
+    """Return JSON without spaces."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+@functools.cache
+def _digest_of_form(name: str) -> str:
+    return hashlib.sha256(json.dumps(FORMS[name](), sort_keys=True).encode()).hexdigest()
 
 
 FORMS: dict[str, Callable[[], Form]] = {}
@@ -80,6 +107,11 @@ class Drawable(Protocol):
 
     def spec(self, layout: Layout) -> Spec:
         """Return its specification in one layout."""
+
+
+def specs_of(figure: Drawable, layouts: Sequence[Layout]) -> dict[Layout, Spec]:
+    """Return the specifications of a figure, which are drawn and put into its page."""
+    return {layout: figure.spec(layout) for layout in layouts}
 
 
 def add_form(name: str, build: Callable[..., Form], *features: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -13,7 +14,7 @@ from cellgauge.report.numbers import SCORE_DECIMALS
 from cellgauge.report.release import ReleaseView
 from cellgauge.results.schema import Result, Score
 from cellgauge.stats.jackknife import paired_jackknife
-from cellgauge.stats.paired import Difference, Word, holm, paired_difference, word
+from cellgauge.stats.paired import Difference, Word, holm, paired_differences, word
 from cellgauge.stats.ranks import Ranking, RankRange, rank_jackknife, rank_replicates
 
 Role = Literal["baseline", "control", "model"]
@@ -215,20 +216,39 @@ def difference_between(
     ours: Score, theirs: Score, replicates: NDArray[np.float64], others: NDArray[np.float64], sign: int
 ) -> Difference:
     """Compare two scores that have intervals and share their resamples, in the way that these were made."""
-    if ours.interval is None:
+    return differences_between(ours, [theirs], replicates, others[None], sign)[0]
+
+
+def differences_between(
+    ours: Score, theirs: Sequence[Score], replicates: NDArray[np.float64], others: NDArray[np.float64], sign: int
+) -> list[Difference]:
+    """Compare a score with each of several others, as `difference_between` does.
+
+    Parameters
+    ----------
+    replicates
+        (n_replicates,) of the score.
+    others
+        (n_others, n_replicates) of the others.
+    """
+    interval = ours.interval
+    if interval is None:
         raise ValueError(f"{ours.key}: without an interval there is nothing to compare by")
-    if ours.interval.n_groups is None:
-        level = ours.interval.level
-        return paired_difference(ours.value, theirs.value, replicates, others, level=level, sign=sign)
-    return paired_jackknife(
-        np.array(ours.by_seed),
-        np.array(theirs.by_seed),
-        replicates.reshape(-1, len(ours.by_seed)),
-        others.reshape(-1, len(theirs.by_seed)),
-        ours.interval.n_groups,
-        level=ours.interval.level,
-        sign=sign,
-    )
+    if interval.n_groups is None:
+        values = [other.value for other in theirs]
+        return paired_differences(ours.value, values, replicates, others, level=interval.level, sign=sign)
+    return [
+        paired_jackknife(
+            np.array(ours.by_seed),
+            np.array(other.by_seed),
+            replicates.reshape(-1, len(ours.by_seed)),
+            left_out.reshape(-1, len(other.by_seed)),
+            interval.n_groups,
+            level=interval.level,
+            sign=sign,
+        )
+        for other, left_out in zip(theirs, others, strict=True)
+    ]
 
 
 def replicates_of(view: ReleaseView, result: Result, score: Score) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from cellgauge.report import vega
-from cellgauge.report.axes import Drawable, Layout
+from cellgauge.report.axes import Spec
 
 _FEW = 16
 """Up to this many drawings, starting processes takes longer than drawing."""
@@ -25,12 +25,11 @@ class Drawings:
         self._folder = folder
         self._missing: dict[str, str] = {}
 
-    def place(self, figure: Drawable, layout: Layout) -> str:
+    def place(self, spec: Spec) -> str:
         """Return a comment that ``fill`` replaces with the drawing."""
-        text = figure.spec(layout).to_json()
-        digest = hashlib.sha256(f"{vega.DRAWN_BY}\n{text}".encode()).hexdigest()
+        digest = spec.digest(vega.DRAWN_BY)
         if not self._path(digest).is_file():
-            self._missing[digest] = text
+            self._missing[digest] = spec.to_json()
         return f"<!--drawing {digest}-->"
 
     def take(self) -> dict[str, str]:

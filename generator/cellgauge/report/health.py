@@ -11,6 +11,7 @@ from cellgauge.cards import MetricCard, ScoreRef, TaskCard
 from cellgauge.report import cells
 from cellgauge.report.comparison import TaskComparison
 from cellgauge.report.dataset_comparison import DatasetComparison, replicates_of
+from cellgauge.report.forks import on_all_cores
 from cellgauge.report.numbers import listing, number
 from cellgauge.report.release import ReleaseView
 from cellgauge.report.standing import scores_in_order
@@ -19,6 +20,8 @@ from cellgauge.results.schema import Result, Score
 from cellgauge.stats.health import MetricHealth, metric_health
 from cellgauge.stats.ranks import rank_jackknife, rank_replicates
 
+_FEW = 100
+"""Up to this many scores are computed in one process."""
 _STRONG = 3
 """How many of the other metrics are named that a metric goes along with most."""
 
@@ -35,14 +38,14 @@ class Health:
 
 def healths(view: ReleaseView, comparisons: Iterable[TaskComparison]) -> list[Health]:
     """Return the health of every score of the primary view, on every dataset with two ranked models or more."""
-    found = []
-    for comparison in comparisons:
-        for one in comparison.datasets:
-            for ref in scores_in_order(comparison.task):
-                health = _health(view, comparison.task, one, ref)
-                if health is not None:
-                    found.append(Health(comparison.task, one, ref, health))
-    return found
+    places = [
+        (comparison.task, one, ref)
+        for comparison in comparisons
+        for one in comparison.datasets
+        for ref in scores_in_order(comparison.task)
+    ]
+    found = on_all_cores(lambda place: _health(view, *place), places, few=_FEW, at_once=_FEW // 4)
+    return [Health(*place, health) for place, health in zip(places, found, strict=True) if health is not None]
 
 
 def _health(view: ReleaseView, task: TaskCard, one: DatasetComparison, ref: ScoreRef) -> MetricHealth | None:

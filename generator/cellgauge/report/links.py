@@ -13,27 +13,32 @@ _ADDRESS = re.compile(r'\s(?:href|src)="([^"]*)"')
 _ABSOLUTE = re.compile(r"^[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 
+def links_of(page: Page) -> frozenset[str]:
+    """Return the addresses inside the site that a page links to, below its root."""
+    found = set()
+    for href in {html.unescape(one) for one in _ADDRESS.findall(page.fragment)}:
+        path = href.partition("#")[0]
+        if path and not _ABSOLUTE.match(href):
+            target = posixpath.normpath(posixpath.join("/", page.path, path)).lstrip("/")
+            found.add(f"{target}/" if path.endswith("/") and target else target)
+    return frozenset(found)
+
+
 def dead_links(pages: Iterable[Page], others: Iterable[str]) -> list[str]:
     """Return a sentence for each link from a page to something that is not there.
 
     Parameters
     ----------
+    pages
+        With their ``links``.
     others
         Addresses of what else the site holds.
     """
     pages = list(pages)
     known = {page.path for page in pages} | {file for page in pages for file in page.files} | set(others)
-    problems = []
-    for page in pages:
-        for href in sorted({html.unescape(found) for found in _ADDRESS.findall(page.fragment)}):
-            path = href.partition("#")[0]
-            if not path or _ABSOLUTE.match(href):
-                continue
-            target = posixpath.normpath(posixpath.join("/", page.path, path)).lstrip("/")
-            target += "/" if path.endswith("/") and target else ""
-            if target not in known:
-                source = f"{page.source}: " if page.source else ""
-                problems.append(
-                    f"{source}the page {page.path or 'index'} links to {target or 'index'}, which is not there"
-                )
-    return problems
+    return [
+        f"{f'{page.source}: ' if page.source else ''}the page {page.path or 'index'} links to {target or 'index'}, "
+        "which is not there"
+        for page in pages
+        for target in sorted(page.links - known)
+    ]

@@ -2,56 +2,33 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 
 from cellgauge.report.drawings import Drawings
+from cellgauge.report.forks import on_all_cores
+from cellgauge.report.links import links_of
 from cellgauge.report.render import Page
 
 Work = Callable[[], Page | Iterable[Page]]
 """Draws a page, or a few."""
 
-_FEW = 100
-"""Up to this many works, starting processes takes longer than drawing."""
-_AT_ONCE = 8
-
-_shared: tuple[Sequence[Work], Drawings] | None = None
-"""What forked processes find in their memory."""
+_FEW, _AT_ONCE = 100, 8
 
 
-def on_all_cores(works: Sequence[Work], drawings: Drawings) -> list[Page]:
-    """Return the pages that works draw, in their order; what they place in ``drawings`` is there afterwards.
+def draw_pages(works: Sequence[Work], drawings: Drawings) -> list[Page]:
+    """Return the pages that works draw, in their order and with their links.
 
-    Processes are forked, since a release takes longer to read than a page to draw. Where a system cannot fork, or has
-    one core, pages are drawn one after the other.
+    What they place in ``drawings`` is there afterwards.
     """
-    global _shared
-    cores = os.cpu_count() or 1
-    if len(works) <= _FEW or cores == 1 or "fork" not in multiprocessing.get_all_start_methods():
-        return _pages(works)
-    _shared = (works, drawings)
-    try:
-        with ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context("fork")) as pool:
-            found: list[Page] = []
-            for pages, missing in pool.map(_some, range(0, len(works), _AT_ONCE)):
-                found += pages
-                drawings.give(missing)
-            return found
-    finally:
-        _shared = None
 
+    def draw(work: Work) -> tuple[list[Page], dict[str, str]]:
+        drawn = work()
+        pages = [drawn] if isinstance(drawn, Page) else drawn
+        return [replace(page, links=links_of(page)) for page in pages], drawings.take()
 
-def _some(first: int) -> tuple[list[Page], dict[str, str]]:
-    assert _shared is not None  # noqa: S101 (set before this process was forked)
-    works, drawings = _shared
-    return _pages(works[first : first + _AT_ONCE]), drawings.take()
-
-
-def _pages(works: Iterable[Work]) -> list[Page]:
     found: list[Page] = []
-    for work in works:
-        pages = work()
-        found += [pages] if isinstance(pages, Page) else pages
+    for pages, missing in on_all_cores(draw, works, few=_FEW, at_once=_AT_ONCE):
+        found += pages
+        drawings.give(missing)
     return found

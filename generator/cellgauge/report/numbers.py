@@ -9,8 +9,7 @@ SCORE_DECIMALS = 3
 def number(value: float, decimals: int = SCORE_DECIMALS, *, signed: bool = False) -> str:
     """Return a number with a fixed number of decimals; ``signed`` writes the plus, too."""
     text = f"{abs(value):,.{decimals}f}"
-    is_zero = not any(digit in "123456789" for digit in text)
-    if is_zero:
+    if not text.strip("0.,"):  # zero, as it is written
         return text
     return ("−" if value < 0 else "+" if signed else "") + text
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -16,11 +15,12 @@ from cellgauge.report.comparison import FEW_STUDIES, TaskComparison, Verdict, in
 from cellgauge.report.dataset_comparison import (
     DatasetComparison,
     Row,
-    difference_between,
+    differences_between,
     n_replicates,
     replicates_of,
     share_resamples,
 )
+from cellgauge.report.forks import on_all_cores
 from cellgauge.report.numbers import listing, percent, plural
 from cellgauge.report.release import ReleaseView
 from cellgauge.results.schema import Score
@@ -51,10 +51,10 @@ class PairRow:
     superiority: float | None = None
     guarded: Difference | None = None
     """The same difference in the score that may not get worse, where the task has one."""
-    adjusted_p: float | None = None
-    word: PairWord | None = None
     note: str = ""
     """Why there is no difference."""
+    adjusted_p: float | None = None
+    word: PairWord | None = None
 
     @property
     def kind(self) -> str:
@@ -154,10 +154,13 @@ def compare_pairs(view: ReleaseView, comparisons: Mapping[str, TaskComparison]) 
     By the two ids, the earlier one first.
     """
     found: dict[tuple[str, str], list[PairRow]] = {}
-    for comparison in comparisons.values():
-        for one in comparison.datasets:
-            for row in _rows_on(view, comparison, one):
-                found.setdefault((row.first.model.id, row.second.model.id), []).append(row)
+    places = [(comparison, one) for comparison in comparisons.values() for one in comparison.datasets]
+    compared = on_all_cores(lambda place: list(_compared(view, *place)), places, few=_FEW, at_once=1)
+    for (comparison, one), pairs in zip(places, compared, strict=True):
+        rows = {row.model.id: row for row in one.rows}
+        for first, second, difference, share, guarded, why in pairs:
+            row = PairRow(comparison, one, rows[first], rows[second], difference, share, guarded, why)
+            found.setdefault((first, second), []).append(row)
     models, order = view.cards.models, list(KINDS)
     return {
         pair: ModelPair(
@@ -167,35 +170,61 @@ def compare_pairs(view: ReleaseView, comparisons: Mapping[str, TaskComparison]) 
     }
 
 
+_Known = tuple[Score, Replicates]
+_Compared = tuple[str, str, Difference | None, float | None, Difference | None, str]
+"""Two models by their ids; their difference, the probability of superiority, the difference in the guarded score, and
+why there is none."""
+
+_FEW = 30
+"""Up to this many datasets are worked on in one process."""
+
+
 @dataclass(frozen=True)
 class _Read:
     """The two scores of a result that matter here, each with its replicates."""
 
     row: Row
-    primary: tuple[Score, Replicates] | None
-    guard: tuple[Score, Replicates] | None
+    primary: _Known | None
+    guard: _Known | None
 
 
-def _rows_on(view: ReleaseView, comparison: TaskComparison, one: DatasetComparison) -> Iterator[PairRow]:
+def _compared(view: ReleaseView, comparison: TaskComparison, one: DatasetComparison) -> Iterator[_Compared]:
     task, metrics = comparison.task, view.cards.metrics
+    sign = _sign(metrics[task.primary.metric].direction)
+    guard_sign = _sign(metrics[task.guard.metric].direction) if task.guard else 1
     rows = [row for row in one.rows if row.role != "control" and not row.model.is_control]
     read = [_read(view, row, task.primary, task.guard) for row in sorted(rows, key=lambda row: row.model.id)]
-    for first, second in combinations(read, 2):
-        pair = PairRow(comparison, one, first.row, second.row)
-        if why := _why_not(first, second):
-            yield replace(pair, note=why)
-            continue
-        sign = _sign(metrics[task.primary.metric].direction)
-        assert first.primary is not None and second.primary is not None  # noqa: PT018, S101 (there would be a reason)
-        (score, ours), (other, theirs) = first.primary, second.primary
-        difference = difference_between(score, other, ours, theirs, sign)
-        resampled = score.interval is not None and score.interval.n_groups is None
-        share = superiority(ours, theirs, sign) if resampled else superiority_jackknife(difference)
-        guarded = None
-        if task.guard and first.guard and second.guard:
-            (score, ours), (other, theirs) = first.guard, second.guard
-            guarded = difference_between(score, other, ours, theirs, _sign(metrics[task.guard.metric].direction))
-        yield replace(pair, difference=difference, superiority=share, guarded=guarded)
+    for place, first in enumerate(read):
+        compared = []
+        for second in read[place + 1 :]:
+            if why := _why_not(first, second):
+                yield first.row.model.id, second.row.model.id, None, None, None, why
+            else:
+                compared.append(second)
+        differences = _differences(first.primary, [second.primary for second in compared], sign)
+        guarded = _differences(first.guard, [second.guard for second in compared], guard_sign)
+        for second, (difference, share), (kept, _) in zip(compared, differences, guarded, strict=True):
+            yield first.row.model.id, second.row.model.id, difference, share, kept, ""
+
+
+def _differences(
+    ours: _Known | None, theirs: list[_Known | None], sign: int
+) -> list[tuple[Difference | None, float | None]]:
+    """Return our score minus each of theirs, with the probability of superiority; None where one is missing."""
+    found: list[tuple[Difference | None, float | None]] = [(None, None)] * len(theirs)
+    known = {place: one for place, one in enumerate(theirs) if one is not None}
+    if ours is None or not known:
+        return found
+    (score, replicates), scores = ours, [one for one, _ in known.values()]
+    others = np.array([one for _, one in known.values()])
+    differences = differences_between(score, scores, replicates, others, sign)
+    if score.interval is not None and score.interval.n_groups is None:
+        shares = superiority(replicates, others, sign).tolist()
+    else:
+        shares = [superiority_jackknife(difference) for difference in differences]
+    for place, difference, share in zip(known, differences, shares, strict=True):
+        found[place] = difference, share
+    return found
 
 
 def _read(view: ReleaseView, row: Row, primary: ScoreRef, guard: Guard | None) -> _Read:

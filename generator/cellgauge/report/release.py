@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,9 @@ from cellgauge.results.store import list_releases, read_plan, read_release, read
 
 Place = tuple[str, str, str]
 """Task, dataset and model."""
+
+_KEPT_BYTES = 200_000_000
+"""Replicates are kept in memory up to this size."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,11 @@ class ReleaseView:
         """Return a result's replicates, (scores × replicates)."""
         if self.folder is None:
             raise ValueError("a view without a release has no replicates")
-        return _kept_replicates(self.folder, place_of(result), _ById(result))
+        return self._kept.get(place_of(result), result, self.folder)
+
+    @cached_property
+    def _kept(self) -> _Kept:
+        return _Kept()
 
     def raw(self, result: Result) -> bytes:
         """Return the bytes of a result's file."""
@@ -120,23 +127,25 @@ class ReleaseView:
         return result_path(self.folder, *place_of(result)).read_bytes()
 
 
-@dataclass(frozen=True)
-class _ById:
-    """A result that counts as the same wherever its id is."""
+class _Kept:
+    """Replicates that were read: pages ask for each score of a result by itself, and again for each comparison."""
 
-    result: Result = field(compare=False)
-    result_id: str = field(init=False)
+    def __init__(self) -> None:
+        self._arrays: dict[tuple[Place, str], NDArray[np.float32]] = {}
+        self._n_bytes = 0
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "result_id", self.result.result_id)
-
-
-@lru_cache(maxsize=64)
-def _kept_replicates(folder: Path, place: Place, by_id: _ById) -> NDArray[np.float32]:
-    """Read replicates; those read last are kept, since one page asks for each score of a result by itself."""
-    found = read_replicates(folder, by_id.result)
-    found.flags.writeable = False
-    return found
+    def get(self, place: Place, result: Result, folder: Path) -> NDArray[np.float32]:
+        """Return what was read before, or read it."""
+        key = place, result.result_id
+        if key not in self._arrays:
+            found = read_replicates(folder, result)
+            found.flags.writeable = False
+            if self._n_bytes + found.nbytes > _KEPT_BYTES:
+                self._arrays.clear()
+                self._n_bytes = 0
+            self._arrays[key] = found
+            self._n_bytes += found.nbytes
+        return self._arrays[key]
 
 
 def place_of(result: Result) -> Place:

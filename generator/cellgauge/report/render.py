@@ -10,8 +10,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from cellgauge.report import cells, numbers
-from cellgauge.report.axes import Drawable, Layout
+from cellgauge.report import cells, numbers, table_html
+from cellgauge.report.axes import Spec, specs_of
 from cellgauge.report.comparison import TaskComparison, compare_task
 from cellgauge.report.embedded import for_scripts
 from cellgauge.report.formula import symbol, to_mathml
@@ -23,6 +23,7 @@ from cellgauge.report.pairs import ModelPair, compare_pairs
 from cellgauge.report.prose import inline, to_html
 from cellgauge.report.quality import Quality, inspect
 from cellgauge.report.release import ReleaseView
+from cellgauge.report.tables import Badge
 from cellgauge.results.schema import EXPLANATION
 
 CARD_BOOST = 4.0
@@ -48,6 +49,8 @@ class Page:
     """The file of the card it is made from, which errors name."""
     files: dict[str, bytes] = field(default_factory=dict)
     """Files beside it, by their address below the site's root."""
+    links: frozenset[str] = frozenset()
+    """What its fragment links to, by the address below the site's root."""
 
 
 class Renderer:
@@ -57,7 +60,7 @@ class Renderer:
         self,
         view: ReleaseView,
         templates: Path,
-        draw: Callable[[Drawable, Layout], str],
+        draw: Callable[[Spec], str],
         vega: str,
         *,
         site_url: str = "",
@@ -67,7 +70,7 @@ class Renderer:
         Parameters
         ----------
         draw
-            Returns the SVG of a figure, or what is replaced by it later.
+            Returns the SVG of a specification, or what is replaced by it later.
         vega
             The address of the script that makes figures interactive, below the site's root.
         site_url
@@ -101,7 +104,11 @@ class Renderer:
             quality=self.quality,
             compared={id_ for pair in self.pairs for id_ in pair},
             draw=self._drawing,
+            badge=table_html.badge,
+            primary_badge=Badge("primary", "baseline", "Verdicts use it alone"),
+            table_html=table_html.table,
             for_scripts=for_scripts,
+            specs_of=specs_of,
             vega=vega,
             inline=inline,
             listing=numbers.listing,
@@ -145,5 +152,5 @@ class Renderer:
         found = [one for comparison in self.comparisons.values() if (one := comparison.on(dataset)) is not None]
         return list(dict.fromkeys(row.model.id for one in found for row in one.rows))
 
-    def _drawing(self, figure: Drawable, layout: Layout) -> Markup:
-        return Markup(self._draw(figure, layout))  # noqa: S704 (drawn from numbers; Vega escapes text)
+    def _drawing(self, spec: Spec) -> Markup:
+        return Markup(self._draw(spec))  # noqa: S704 (drawn from numbers; Vega escapes text)

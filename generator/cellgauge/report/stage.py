@@ -25,7 +25,7 @@ from cellgauge.report.drawings import Drawings, kept_bundle
 from cellgauge.report.embedded import script
 from cellgauge.report.frames import depth_of, frame
 from cellgauge.report.links import dead_links
-from cellgauge.report.many import on_all_cores
+from cellgauge.report.many import draw_pages
 from cellgauge.report.numbers import plural
 from cellgauge.report.pages import page_works
 from cellgauge.report.release import ReleaseView, load_release
@@ -82,7 +82,7 @@ def stage(project: Project, release: str | None, *, site_url: str | None = None,
     renderer = Renderer(
         view, project.site_src / "templates", drawings.place, address, site_url=site_url or _address(project)
     )
-    pages = on_all_cores(page_works(renderer, home), drawings)
+    pages = draw_pages(page_works(renderer, home), drawings)
     if dead := dead_links(pages, [f"{name.removesuffix('.md')}/" for name in prose]):
         raise UserError("\n".join(dead))
     say(f"{len(pages) + len(prose)} pages")

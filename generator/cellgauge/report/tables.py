@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -184,22 +184,21 @@ class Table:
 
     def records(self) -> list[dict[str, Raw]]:
         """Return each row's downloaded values by name."""
-        return [
-            {
-                name: value
-                for column, cell in zip(self.columns, row.cells, strict=True)
-                for name, value in zip(column.names, _padded(cell, len(column.fields)), strict=True)
-            }
-            for row in self.rows
-        ]
+        names = [name for column in self.columns for name in column.names]
+        return [dict(zip(names, values, strict=True)) for values in self._downloaded()]
+
+    def _downloaded(self) -> Iterator[list[Raw]]:
+        """Yield the downloaded values of each row, in the order of the columns."""
+        widths = [len(column.fields) for column in self.columns]
+        for row in self.rows:
+            yield [value for cell, width in zip(row.cells, widths, strict=True) for value in _padded(cell, width)]
 
     def to_csv(self) -> bytes:
         """Return the table as CSV: unrounded values, empty where there is none."""
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, [name for column in self.columns for name in column.names], lineterminator="\n")
-        writer.writeheader()
-        for record in self.records():
-            writer.writerow({name: _csv(value) for name, value in record.items()})
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([name for column in self.columns for name in column.names])
+        writer.writerows([_csv(value) for value in values] for values in self._downloaded())
         return text.getvalue().encode()
 
     def to_json(self, about: dict[str, Any]) -> bytes:

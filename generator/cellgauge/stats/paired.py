@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from cellgauge.stats.resampling import Floats, percentile_interval
-from cellgauge.stats.values import rounding
+from cellgauge.stats.resampling import Floats, percentile_intervals
+from cellgauge.stats.values import ROUNDING
 
 Word = Literal["better", "worse", "not separated"]
 
@@ -39,29 +40,64 @@ def paired_difference(
     sign
         +1 where higher is better, -1 where lower is.
     """
-    differences = paired_replicates(replicates, baseline_replicates, sign)
-    low, high = percentile_interval(differences, level)
-    tail = min(np.count_nonzero(differences <= 0), np.count_nonzero(differences >= 0))
-    p = min(1.0, 2 * (1 + tail) / (len(differences) + 1))
-    return Difference(sign * (value - baseline_value), low, high, p)
+    others = np.asarray(baseline_replicates)[None]
+    return paired_differences(value, [baseline_value], replicates, others, level=level, sign=sign)[0]
 
 
-def paired_replicates(replicates: Floats, baseline_replicates: Floats, sign: int) -> Floats:
-    """Return ``sign · (model_r − baseline_r)``, (n_replicates,), 0 where two differ by no more than their rounding.
+def paired_differences(
+    value: float, values: Sequence[float], replicates: Floats, others: Floats, *, level: float, sign: int
+) -> list[Difference]:
+    """Compare a model with each of several others, as `paired_difference` does.
+
+    Parameters
+    ----------
+    values
+        (n_others,) scores of the others.
+    replicates
+        (n_replicates,) of the model.
+    others
+        (n_others, n_replicates) of the others, drawn with the same resamples.
+    """
+    differences = paired_replicates(replicates, others, sign)
+    n_replicates = differences.shape[1]
+    lows, highs = percentile_intervals(differences, level)
+    tails = np.minimum((differences <= 0).sum(axis=1), (differences >= 0).sum(axis=1))
+    p_values = np.minimum(1.0, 2 * (1 + tails) / (n_replicates + 1))
+    return [
+        Difference(sign * (value - other), low, high, p)
+        for other, low, high, p in zip(values, lows.tolist(), highs.tolist(), p_values.tolist(), strict=True)
+    ]
+
+
+def paired_replicates(replicates: Floats, others: Floats, sign: int) -> Floats:
+    """Return ``sign · (model_r − other_r)``, 0 where two differ by no more than their rounding.
+
+    Parameters
+    ----------
+    replicates
+        (n_replicates,) of a model.
+    others
+        (n_replicates,) of another one, or (n_others, n_replicates).
+
+    Returns
+    -------
+    In the shape of ``others``.
 
     Raises
     ------
     ValueError
         Where they are not equally many.
     """
-    if len(replicates) != len(baseline_replicates):
-        raise ValueError(f"{len(replicates)} and {len(baseline_replicates)} replicates cannot be paired")
-    differences: Floats = sign * (np.asarray(replicates, dtype=float) - np.asarray(baseline_replicates, dtype=float))
-    differences[np.abs(differences) <= rounding(replicates, baseline_replicates)] = 0
+    replicates, others = np.asarray(replicates, dtype=float), np.asarray(others, dtype=float)
+    if len(replicates) != others.shape[-1] or not len(replicates):
+        raise ValueError(f"{len(replicates)} and {others.shape[-1]} replicates cannot be paired")
+    differences: Floats = sign * (replicates - others)
+    largest = np.maximum(np.abs(replicates).max(), np.abs(others).max(axis=-1, keepdims=True))
+    differences[np.abs(differences) <= ROUNDING * largest] = 0
     return differences
 
 
-def superiority(replicates: Floats, others: Floats, sign: int) -> float:
+def superiority(replicates: Floats, others: Floats, sign: int) -> Floats:
     """Return the share of paired replicates in which the first model is better, ties counted half.
 
     It is the mass that the bootstrap distribution of the difference has on the first model's side: how sure the data
@@ -70,16 +106,20 @@ def superiority(replicates: Floats, others: Floats, sign: int) -> float:
 
     Parameters
     ----------
-    replicates, others
-        (n_replicates,) each, drawn with the same resamples.
+    replicates
+        (n_replicates,) of the first model.
+    others
+        (n_others, n_replicates) of the others, drawn with the same resamples.
     sign
         +1 where higher is better, -1 where lower is.
+
+    Returns
+    -------
+    (n_others,) shares.
     """
-    if len(replicates) != len(others) or not len(replicates):
-        raise ValueError(f"{len(replicates)} and {len(others)} replicates cannot be paired")
-    differences = sign * (np.asarray(replicates, dtype=float) - np.asarray(others, dtype=float))
-    tied = np.abs(differences) <= rounding(replicates, others)
-    return float(np.mean(np.where(tied, 0.5, differences > 0)))
+    differences = paired_replicates(replicates, others, sign)
+    shares: Floats = ((differences > 0).mean(axis=1) + (differences >= 0).mean(axis=1)) / 2
+    return shares
 
 
 def holm(p_values: list[float]) -> list[float]:

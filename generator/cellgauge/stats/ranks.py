@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import NormalDist
 from typing import Literal
@@ -14,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellgauge.stats.jackknife import paired_jackknife
-from cellgauge.stats.paired import Difference, Word, holm, paired_difference, word
+from cellgauge.stats.paired import Difference, Word, holm, paired_differences, word
 from cellgauge.stats.resampling import Floats
-from cellgauge.stats.values import finite, rounding
+from cellgauge.stats.values import ROUNDING, finite
 
 PValues = Literal["counted", "normal", "t"]
 
@@ -109,24 +108,10 @@ def rank_replicates(values: Floats, replicates: Floats, *, level: float, sign: i
         )
     n_pairs, n_replicates = len(values) * (len(values) - 1) // 2, replicates.shape[1]
     # A billionth forgives that 1 − 0.9 is a little less than 0.1.
-    if n_replicates * (1 - level) >= REPLICATES_PER_COMPARISON * n_pairs * (1 - 1e-9):
-
-        def counted(one: int, other: int) -> tuple[Difference, Difference]:
-            plain = paired_difference(
-                float(values[one]), float(values[other]), replicates[one], replicates[other], level=level, sign=sign
-            )
-            low, high = _counted_interval(sign * (replicates[one] - replicates[other]), level, n_pairs)
-            return plain, Difference(plain.value, low, high, plain.p)
-
-        return _ranking(sign * values, counted, "counted", level)
-
-    def normal(one: int, other: int) -> tuple[Difference, Difference]:
-        spread = float(np.std(replicates[one] - replicates[other], ddof=1))
-        negligible = rounding(values, replicates[one], replicates[other])
-        value = float(sign * (values[one] - values[other]))
-        return _normal(value, spread, negligible, level), _normal(value, spread, negligible, 1 - (1 - level) / n_pairs)
-
-    return _ranking(sign * values, normal, "normal", level)
+    counted = n_replicates * (1 - level) >= REPLICATES_PER_COMPARISON * n_pairs * (1 - 1e-9)
+    compare = _counted if counted else _normal
+    compared = compare(values, replicates, level=level, sign=sign, n_pairs=n_pairs)
+    return _ranking(sign * values, compared, "counted" if counted else "normal", level)
 
 
 def rank_jackknife(by_seed: Floats, left_out: Floats, n_groups: int, *, level: float, sign: int) -> Ranking:
@@ -157,19 +142,21 @@ def rank_jackknife(by_seed: Floats, left_out: Floats, n_groups: int, *, level: f
             by_seed[one], by_seed[other], left_out[one], left_out[other], n_groups, level=at, sign=sign
         )
 
-    def both(one: int, other: int) -> tuple[Difference, Difference]:
-        return compare(one, other, level), compare(one, other, 1 - (1 - level) / n_pairs)
+    compared = [
+        (compare(one, other, level), compare(one, other, 1 - (1 - level) / n_pairs))
+        for one, other in combinations(range(len(by_seed)), 2)
+    ]
+    return _ranking(sign * by_seed.mean(axis=1), compared, "t", level)
 
-    return _ranking(sign * by_seed.mean(axis=1), both, "t", level)
+
+_Compared = list[tuple[Difference, Difference]]
+"""Of each pair its difference with the interval at the level, and with the simultaneous one."""
 
 
-def _ranking(
-    scores: Floats, compare: Callable[[int, int], tuple[Difference, Difference]], p_values: PValues, level: float
-) -> Ranking:
-    """Make a ranking of scores, of which higher is better, and of differences at the level and simultaneous."""
+def _ranking(scores: Floats, compared: _Compared, p_values: PValues, level: float) -> Ranking:
+    """Make a ranking of scores, of which higher is better, and of all pairs, the earlier position first."""
     k = len(scores)
     positions = list(combinations(range(k), 2))
-    compared = [compare(one, other) for one, other in positions]
     adjusted = holm([plain.p for plain, _ in compared])
     pairs = tuple(
         Pair(one, other, simultaneous, p, word(plain, p, level))
@@ -200,20 +187,64 @@ def _bands(order: tuple[int, ...], separated: NDArray[np.bool_]) -> tuple[tuple[
     return tuple(bands)
 
 
-def _counted_interval(differences: Floats, level: float, n_pairs: int) -> tuple[float, float]:
-    """Return the interval that leaves out 0 exactly where a counted p-value passes Bonferroni's threshold."""
-    n, alpha = len(differences), 1 - level
+def _counted(values: Floats, replicates: Floats, *, level: float, sign: int, n_pairs: int) -> _Compared:
+    """Compare all pairs by counting; their simultaneous intervals are those of `_counted_intervals`."""
+    compared: _Compared = []
+    for one in range(len(values) - 1):
+        ours, others = replicates[one], replicates[one + 1 :]
+        plain = paired_differences(float(values[one]), values[one + 1 :].tolist(), ours, others, level=level, sign=sign)
+        lows, highs = _counted_intervals(sign * (ours - others), level, n_pairs)
+        compared += [
+            (difference, replace(difference, low=low, high=high))
+            for difference, low, high in zip(plain, lows.tolist(), highs.tolist(), strict=True)
+        ]
+    return compared
+
+
+def _counted_intervals(differences: Floats, level: float, n_pairs: int) -> Floats:
+    """Return intervals that leave out 0 exactly where a counted p-value passes Bonferroni's threshold.
+
+    Parameters
+    ----------
+    differences
+        (n_others, n_replicates)
+
+    Returns
+    -------
+    (2, n_others) lower and upper ends.
+    """
+    n, alpha = differences.shape[1], 1 - level
     c = math.floor((n + 1) * alpha / (2 * n_pairs)) + 1
     while n_pairs * (2 * c / (n + 1)) > alpha:  # in the very arithmetic of the p-value, whose rounding may decide
         c -= 1
-    ordered = np.sort(differences)
-    return float(ordered[c - 1]), float(ordered[n - c])
+    ends: Floats = np.partition(differences, [c - 1, n - c], axis=1)[:, [c - 1, n - c]].T
+    return ends
 
 
-def _normal(value: float, spread: float, negligible: float, level: float) -> Difference:
-    half = NormalDist().inv_cdf((1 + level) / 2) * spread
+def _normal(values: Floats, replicates: Floats, *, level: float, sign: int, n_pairs: int) -> _Compared:
+    """Compare all pairs by the normal distribution; variances of differences follow from those of the models."""
+    first, second = np.triu_indices(len(values), 1)
+    centred = replicates - replicates.mean(axis=1, keepdims=True)
+    # Without a library that starts threads for so little.
+    covariance = np.einsum("ir,jr->ij", centred, centred) / (replicates.shape[1] - 1)
+    variances = np.diag(covariance)
+    spreads = np.sqrt(np.maximum(0.0, variances[first] + variances[second] - 2 * covariance[first, second]))
+    largest = np.maximum(np.abs(values), np.abs(replicates).max(axis=1))
+    z, simultaneous = (NormalDist().inv_cdf((1 + at) / 2) for at in (level, 1 - (1 - level) / n_pairs))
+    return [
+        (_normal_difference(*one, z), _normal_difference(*one, simultaneous))
+        for one in zip(
+            (sign * (values[first] - values[second])).tolist(),
+            spreads.tolist(),
+            (ROUNDING * np.maximum(largest[first], largest[second])).tolist(),
+            strict=True,
+        )
+    ]
+
+
+def _normal_difference(value: float, spread: float, negligible: float, z: float) -> Difference:
     if spread > negligible:
         p = max(math.erfc(abs(value) / spread / math.sqrt(2)), sys.float_info.min)
     else:
         p = 1.0 if abs(value) <= negligible else sys.float_info.min
-    return Difference(value, value - half, value + half, p)
+    return Difference(value, value - z * spread, value + z * spread, p)

@@ -99,6 +99,12 @@ def percentile_interval(replicates: Floats, level: float) -> tuple[float, float]
 
     The (1-level)/2 and (1+level)/2 quantiles (Efron and Tibshirani 1993, chapter 13).
     """
-    tail = (1 - level) / 2
-    low, high = np.quantile(np.asarray(replicates, dtype=float), [tail, 1 - tail])
+    low, high = percentile_intervals(replicates, level)
     return float(low), float(high)
+
+
+def percentile_intervals(replicates: Floats, level: float) -> Floats:
+    """Return the `percentile_interval` of each row of (..., n_replicates): lower and upper ends, (2, ...)."""
+    tail = (1 - level) / 2
+    ends: Floats = np.quantile(np.asarray(replicates, dtype=float), [tail, 1 - tail], axis=-1)
+    return ends

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellgauge.stats.correlation import kendall, mid_ranks
-from cellgauge.stats.studies import Entry, aggregate
+from cellgauge.stats.resampling import Floats
+from cellgauge.stats.studies import Entry, aggregate, weights
 
 Kind = Literal["dataset", "study", "metric"]
 
@@ -85,38 +86,40 @@ def leave_one_out(models: Mapping[str, Sequence[Entry]]) -> Sensitivity:
     shared = [place for place in places if all(table[place].value is not None for table in tables.values())]
     if not shared:
         raise ValueError("the models have no entry in common")
-    common = {model: [table[place] for place in shared] for model, table in tables.items()}
-    full = _values(common)
+    entries = [next(iter(tables.values()))[place] for place in shared]
+    scores = np.array([[table[place].value for place in shared] for table in tables.values()], dtype=float)
+    full = _means(entries, scores)
     omissions = [
-        _omit(common, full, kind, name)
+        _omit(list(tables), entries, scores, full, kind, name)
         for kind in _KINDS
-        for name in dict.fromkeys(getattr(tables[next(iter(tables))][place], kind) for place in shared)
+        for name in dict.fromkeys(getattr(entry, kind) for entry in entries)
     ]
-    return Sensitivity(_order(common, full), len(shared), len(places), tuple(omissions))
+    return Sensitivity(_order(list(tables), full), len(shared), len(places), tuple(omissions))
 
 
-def _omit(common: Mapping[str, list[Entry]], full: NDArray[np.float64], kind: Kind, name: str) -> Omission:
-    rest = {model: [one for one in entries if getattr(one, kind) != name] for model, entries in common.items()}
-    if not next(iter(rest.values())):
+def _omit(
+    models: list[str], entries: list[Entry], scores: Floats, full: NDArray[np.float64], kind: Kind, name: str
+) -> Omission:
+    kept = [place for place, entry in enumerate(entries) if getattr(entry, kind) != name]
+    if not kept:
         return Omission(kind, name, None, None, (), first_changes=False)
-    values = _values(rest)
+    values = _means([entries[place] for place in kept], scores[:, kept])
     changed = mid_ranks(values) != mid_ranks(full)
     return Omission(
         kind,
         name,
-        _order(rest, values),
+        _order(models, values),
         kendall(full, values),
-        tuple(model for model, has in zip(rest, changed, strict=True) if has),
+        tuple(model for model, has in zip(models, changed, strict=True) if has),
         first_changes=bool(np.any((values == values.max()) != (full == full.max()))),
     )
 
 
-def _values(models: Mapping[str, list[Entry]]) -> NDArray[np.float64]:
-    means = [aggregate(entries).value for entries in models.values()]  # none is None: every entry here has a value
-    return np.array([round(mean, _DECIMALS) for mean in means if mean is not None])
+def _means(entries: list[Entry], scores: Floats) -> NDArray[np.float64]:
+    """Return the mean of each model over entries that all have, from (n_models, n_entries) scores."""
+    return np.round(scores @ weights(entries), _DECIMALS)
 
 
-def _order(models: Mapping[str, list[Entry]], values: NDArray[np.float64]) -> Order:
-    names = list(models)
+def _order(names: list[str], values: NDArray[np.float64]) -> Order:
     best_first = np.argsort(-values, kind="stable").tolist()
     return Order(tuple(names[one] for one in best_first), tuple(float(values[one]) for one in best_first))

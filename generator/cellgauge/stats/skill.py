@@ -70,10 +70,12 @@ def skill(
     ours, theirs = finite(replicates, "replicates", 1), finite(baseline_replicates, "baseline_replicates", 1)
     if len(ours) != len(theirs):
         raise ValueError(f"{len(ours)} and {len(theirs)} replicates cannot be paired")
+    gain, room = sign * (ours - theirs), sign * (ceiling - theirs)
+    if min(room.min(), sign * (ceiling - baseline)) > 0:  # then nothing below is infinite
+        return Skill((score - baseline) / (ceiling - baseline), *percentile_interval(gain / room, level))
     cannot = CannotDiscriminate(baseline, *percentile_interval(theirs, level), ceiling)
     if _reaches(cannot, sign):
         return cannot
-    gain, room = sign * (ours - theirs), sign * (ceiling - theirs)
     ratios = np.divide(gain, room, out=np.where(gain == 0, 0.0, np.copysign(np.inf, gain)), where=room > 0)
     with np.errstate(invalid="ignore"):  # between two infinite replicates
         low, high = percentile_interval(ratios, level)

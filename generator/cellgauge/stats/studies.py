@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cellgauge.stats.student import t_interval, t_p_value
 from cellgauge.stats.values import rounding
 
@@ -86,6 +89,17 @@ def aggregate(entries: Sequence[Entry], name: str = "task") -> Mean:
     """
     _check(entries)
     return _mean(name, entries, _STEPS)
+
+
+def weights(entries: Sequence[Entry]) -> NDArray[np.float64]:
+    """Return the weight of each entry in the mean of `aggregate`, (n_entries,), where all of them have a value."""
+    parts: dict[tuple[str, ...], set[str]] = {}
+    for entry in entries:
+        for step, part in enumerate(entry.place):
+            parts.setdefault(entry.place[:step], set()).add(part)
+    shares = [[1 / len(parts[entry.place[:step]]) for step in range(len(_STEPS))] for entry in entries]
+    found: NDArray[np.float64] = np.prod(shares, axis=1)
+    return found
 
 
 def compare_over_studies(

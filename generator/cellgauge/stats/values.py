@@ -5,6 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+ROUNDING = 4 * float(np.finfo(np.float32).eps)
+"""Equal scores may lie this far apart, as a share of the largest of them.
+
+Replicates are stored as 32-bit numbers. A spread below that is no spread, and dividing by it would make a p-value out
+of rounding errors.
+"""
+
 
 def finite(values: ArrayLike, name: str, n_dimensions: int) -> NDArray[np.float64]:
     """Return ``values`` as an array of doubles.
@@ -24,10 +31,5 @@ def finite(values: ArrayLike, name: str, n_dimensions: int) -> NDArray[np.float6
 
 
 def rounding(*arrays: ArrayLike) -> float:
-    """Return how far apart equal scores of this size may lie.
-
-    Replicates are stored as 32-bit numbers. A spread below that is no spread, and dividing by it would make
-    a p-value out of rounding errors.
-    """
-    largest = max(float(np.max(np.abs(np.asarray(array, dtype=np.float64)), initial=0.0)) for array in arrays)
-    return 4 * float(np.finfo(np.float32).eps) * largest
+    """Return how far apart equal scores of this size may lie, see `ROUNDING`."""
+    return ROUNDING * max(float(np.max(np.abs(np.asarray(array, dtype=np.float64)), initial=0.0)) for array in arrays)
