@@ -17,6 +17,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 import pytest
 
 from cellgauge.report.build import build_site
+from cellgauge.report.stage import stage
 from cellgauge.results.schema import EXPLANATION
 from cellgauge.results.store import result_path
 
@@ -228,5 +229,22 @@ def test_the_list_of_results_is_split_by_task(site):
     assert "Cell-type classification PBMC 68k (reduced) 6 4" in text_of(site, "results")
     page = read(site / "results/clustering/index.html")
     assert sum(href.endswith("pbmc68k-reduced/svd/") for href in page.hrefs) == 1
+    page = read(site / "results/clustering/pbmc68k-reduced/index.html")
+    assert sum(href.endswith("svd/") for href in page.hrefs) >= 1
+    assert len((site / "results/clustering/pbmc68k-reduced.csv").read_text(encoding="utf-8").splitlines()) == 7
     assert len((site / "results/index.csv").read_text(encoding="utf-8").splitlines()) == 37
     assert len((site / "results/clustering.csv").read_text(encoding="utf-8").splitlines()) == 13
+
+
+def test_a_task_with_many_evaluations_lists_its_datasets(built, monkeypatch):
+    """A bug: the page of a task with hundreds of evaluations weighed 740 kB."""
+    monkeypatch.setattr("cellgauge.report.pages._LISTED", 3)
+    monkeypatch.setattr("cellgauge.report.pages._DRAWN", 3)
+    staged = stage(built[0], "trial")
+    page = next(page for page in staged.pages if page.path == "results/clustering/")
+    assert {"results/clustering/pbmc68k-reduced/", "results/clustering/toy-blood/"} <= page.links
+    assert "results/clustering/pbmc68k-reduced/svd/" not in page.links
+    assert len(page.files["results/clustering.csv"].splitlines()) == 13, "all are in the file"
+    dataset = next(page for page in staged.pages if page.path == "datasets/pbmc68k-reduced/")
+    assert "tasks/clustering/pbmc68k-reduced/" in dataset.links
+    assert "<figure" not in dataset.fragment.partition('id="results"')[2].partition("</section>")[0]

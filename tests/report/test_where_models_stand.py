@@ -12,7 +12,7 @@ import pytest
 
 from cellgauge.cards import Project
 from cellgauge.report.comparison import TaskComparison, compare_task
-from cellgauge.report.health import health_table, healths
+from cellgauge.report.health import health_table, healths, over_datasets
 from cellgauge.report.release import ReleaseView, load_release
 from cellgauge.report.standing import standings
 from cellgauge.report.standing_tables import sensitivity_table, standings_figure, standings_table
@@ -127,6 +127,42 @@ def test_health_counts_pairs_and_saturation(release) -> None:
     assert (primary["told_apart"], primary["told_apart_pairs"]) == (5, 6)
     assert primary["at_best"] == 0
     assert primary["near_first"] == 0
+
+
+def test_health_over_datasets_adds_up(other_blood, release) -> None:
+    values = {PBMC: {"pca": 0.5, "svd": 0.5, "nmf": 0.8, "raw-expression": 0.2}, OTHER: {"pca": 0.5, "svd": 0.6}}
+    for dataset, models in values.items():
+        for model, value in models.items():
+            release.add("clustering", dataset, model, value, noise=0.002)
+    view, comparison = load(release.finish())
+    found = healths(view, [comparison])
+    apart = health_table(view, found, "health", "Health", of="task").records()
+    for whole in over_datasets(view, found, "health", "Health").records():
+        parts = [one for one in apart if one["score"] == whole["score"]]
+        assert whole["datasets"] == len(parts) == 2
+        for key in ("told_apart", "told_apart_pairs", "without_width"):
+            assert whole[key] == sum(one[key] for one in parts)
+        others = [3, 1]  # models beside the first, on the two datasets in the order of their names
+        by_dataset = sorted(parts, key=lambda one: one["dataset"] != PBMC)
+        expected = sum(one["near_first"] * n for one, n in zip(by_dataset, others, strict=True)) / 4
+        assert whole["near_first"] == pytest.approx(expected)
+    assert over_datasets(view, [], "health", "Health") is None
+
+
+def test_many_datasets_become_quartiles_and_single_lines(other_blood, release, monkeypatch) -> None:
+    for dataset, value in ((PBMC, 0.6), (OTHER, 0.7)):
+        release.add("clustering", dataset, "pca", 0.5)
+        release.add("clustering", dataset, "svd", value)
+    view, comparison = load(release.finish())
+    monkeypatch.setattr("cellgauge.report.standing.MANY_DATASETS", 1)
+    found = standings(view, comparison)
+    (mark,) = standings_figure(found, {}).marks
+    assert (mark.low, mark.high) == pytest.approx((0.25, 0.35)), "of the skills 0.2 and 0.4"
+    assert mark.faint == ()
+    assert "skill_first_quartile" in standings_figure(found, {}).data.records()[0]
+    cell = standings_table(view, found).rows[0].cells[2]
+    assert cell.small == ""
+    assert "rank 1" in cell.hover
 
 
 @pytest.mark.site

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -134,27 +134,70 @@ def health_table(view: ReleaseView, found: list[Health], id_: str, caption: str,
     return Table(id_, caption, columns, rows) if rows else None
 
 
+def over_datasets(view: ReleaseView, found: list[Health], id_: str, caption: str) -> Table | None:
+    """Return one row for each score, over all datasets of a task: what a task with many datasets shows.
+
+    Pairs and models are counted over datasets, and shares are of all of these; a correlation is the median over the
+    datasets that have one.
+    """
+    table = health_table(view, found, id_, caption, of="task")
+    if table is None:
+        return None
+    by_score: dict[str, list[Health]] = {}
+    for one in found:
+        by_score.setdefault(one.ref.key, []).append(one)
+    rows = []
+    for some in by_score.values():
+        parts = [one.found for one in some]
+        keys = dict.fromkeys(key for part in parts for key, _ in part.correlations)
+        known = {
+            key: [value for part in parts if (value := dict(part.correlations).get(key)) is not None] for key in keys
+        }
+        whole = MetricHealth(
+            n_models=sum(part.n_models for part in parts),
+            at_best=_mean_share([(part.at_best, part.n_models) for part in parts]),
+            near_first=_mean_share([(part.near_first, part.n_models - 1) for part in parts]),
+            separated=sum(part.separated for part in parts),
+            pairs=sum(part.pairs for part in parts),
+            without_width=sum(part.without_width for part in parts),
+            correlations=tuple((key, float(np.median(values)) if values else None) for key, values in known.items()),
+        )
+        n = len(parts)
+        rows.append(Row((_score_cell(view, some[0]), Cell(f"{n:,}", (n,)), *_numbers(view, whole))))
+    columns = [Column("datasets", "Datasets", numeric=True) if one.key == "dataset" else one for one in table.columns]
+    return replace(table, columns=tuple(columns), rows=tuple(rows))
+
+
+def _mean_share(shares: list[tuple[float | None, int]]) -> float | None:
+    """Return the share of all models together, from shares and of how many models each is."""
+    known = [(share, n) for share, n in shares if share is not None]
+    return sum(share * n for share, n in known) / sum(n for _, n in known) if known else None
+
+
 def _row(view: ReleaseView, one: Health, of: str) -> Row:
-    metric, health = view.cards.metrics[one.ref.metric], one.found
-    views = {each.id: each.name for each in one.task.views}
+    first = _score_cell(view, one) if of == "task" else cells.task_cell(one.task)
+    return Row((first, cells.dataset_cell(one.on.dataset), *_numbers(view, one.found)))
+
+
+def _score_cell(view: ReleaseView, one: Health) -> Cell:
+    metric, views = view.cards.metrics[one.ref.metric], {each.id: each.name for each in one.task.views}
     name = metric.short_name + (f", {views[one.ref.view]}" if one.ref.view in views else "")
+    return Cell(name, (one.ref.key,), href=f"metrics/{metric.id}/")
+
+
+def _numbers(view: ReleaseView, health: MetricHealth) -> tuple[Cell, ...]:
     known = [(key, value) for key, value in health.correlations if value is not None]
     known.sort(key=lambda pair: (-abs(pair[1]), pair[0]))
     said = [
         f"{view.cards.metrics[key.partition('@')[0]].short_name} {number(value, 2, signed=True)}"
         for key, value in known[:_STRONG]
     ]
-    first = Cell(name, (one.ref.key,), href=f"metrics/{metric.id}/") if of == "task" else cells.task_cell(one.task)
-    return Row(
-        (
-            first,
-            cells.dataset_cell(one.on.dataset),
-            Cell(f"{health.separated} of {health.pairs}", (health.separated, health.pairs)),
-            _share(health.at_best),
-            _share(health.near_first),
-            Cell(str(health.without_width), (health.without_width,)),
-            Cell(listing(said) or "–", ("; ".join(f"{key}: {value:.4g}" for key, value in known),)),
-        )
+    return (
+        Cell(f"{health.separated:,} of {health.pairs:,}", (health.separated, health.pairs)),
+        _share(health.at_best),
+        _share(health.near_first),
+        Cell(f"{health.without_width:,}", (health.without_width,)),
+        Cell(listing(said) or "–", ("; ".join(f"{key}: {value:.4g}" for key, value in known),)),
     )
 
 

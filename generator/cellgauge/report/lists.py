@@ -176,31 +176,34 @@ def metrics_table(view: ReleaseView) -> Table:
     return Table("metrics", plural(len(rows), "metric"), columns, tuple(rows), sorted_by=("family", "ascending"))
 
 
-def results_table(view: ReleaseView) -> Table:
-    """Return how many evaluations each task has on each dataset, with the way to them."""
+def results_table(view: ReleaseView, task: str | None = None) -> Table:
+    """Return how many evaluations each task, or one of them, has on each dataset, with the way to their lists."""
     columns = (
         Column("task", "Task", choices=True),
-        Column("dataset", "Dataset", choices=True),
+        Column("dataset", "Dataset", choices=task is None),
         Column("results", "Evaluations", numeric=True),
         Column("done", "With scores", numeric=True),
     )
-    rows = []
-    for task, dataset in dict.fromkeys((result.task.id, result.dataset.id) for result in view.results.values()):
-        results = view.select(task=task, dataset=dataset)
-        done = sum(result.status == "done" for result in results)
+    rows, every = [], view.select(task=task)
+    for one, dataset in dict.fromkeys((result.task.id, result.dataset.id) for result in every):
+        results = view.select(task=one, dataset=dataset)
+        done, href = sum(result.status == "done" for result in results), f"results/{one}/{dataset}/"
         rows.append(
             TableRow(
                 (
-                    Cell(view.cards.tasks[task].name, (task,), href=f"results/{task}/"),
+                    Cell(view.cards.tasks[one].name, (one,), href=f"results/{one}/"),
                     cells.dataset_cell(view.cards.datasets[dataset]),
-                    Cell(f"{len(results):,}", (len(results),)),
+                    Cell(f"{len(results):,}", (len(results),), href=href),
                     Cell(f"{done:,}", (done,)),
                 )
             )
         )
     rows.sort(key=lambda row: [alphabetical(cell.text) for cell in row.cells[:2]])
-    caption = plural(len(view.results), "evaluation")
-    return Table("results", caption, columns, tuple(rows), sorted_by=("task", "ascending"))
+    table = Table("results", plural(len(every), "evaluation"), columns, tuple(rows), sorted_by=("task", "ascending"))
+    if task is None:
+        return table
+    kept = [column.key for column in columns if column.key != "task"]
+    return replace(table.part("results", table.caption, columns=kept), sorted_by=("dataset", "ascending"))
 
 
 def range_text(metric: MetricCard) -> str:

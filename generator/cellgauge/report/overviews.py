@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from cellgauge.cards import MetricCard, ModelCard
@@ -36,14 +36,20 @@ def colour_of(colours: dict[str, str], model: ModelCard) -> str:
 
 
 def evaluations(
-    view: ReleaseView, comparisons: Comparisons, results: Iterable[Result], id_: str, caption: str, *, without: str = ""
+    view: ReleaseView,
+    comparisons: Comparisons,
+    results: Iterable[Result],
+    id_: str,
+    caption: str,
+    *,
+    without: Collection[str] = (),
 ) -> Table:
     """Return a table of evaluations, one row each, with primary score and difference.
 
     Parameters
     ----------
     without
-        The column that is the same in every row: ``task``, ``dataset`` or ``model``.
+        Columns that are the same in every row: ``task``, ``dataset`` or ``model``.
     """
     columns = [
         Column("task", "Task", choices=True),
@@ -66,7 +72,7 @@ def evaluations(
     decimals = max((one.decimals for one in found if one), default=SCORE_DECIMALS)
     rows = [_evaluation(view, comparisons[result.task.id], result, decimals) for result in results]
     rows.sort(key=lambda row: [alphabetical(cell.text) for cell in row.cells[:3]])
-    kept = [column.key for column in columns if column.key != without]
+    kept = [column.key for column in columns if column.key not in without]
     table = Table(id_, caption, tuple(columns), tuple(rows), sorted_by=(kept[0], "ascending"))
     return table.part(id_, caption, columns=kept)
 

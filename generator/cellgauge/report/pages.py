@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -117,51 +117,88 @@ def index_pages(renderer: Renderer) -> Iterator[Page]:
 
 
 def results_pages(renderer: Renderer) -> Iterator[Page]:
-    """Draw the list of what was evaluated, and for each task the list of its evaluations."""
+    """Draw the list of what was evaluated, one for each task, and one for each task on each dataset."""
     view = renderer.view
-    intro = "Every attempted evaluation: one model on one dataset for one task, with its provenance."
-    html = renderer.fragment(
-        "results.html",
-        "results/",
-        title="Results",
-        intro=intro,
-        table=lists.results_table(view),
-        results=list(view.results.values()),
-        csv="results/index.csv",
-        task=None,
-    )
-    everything = _evaluations(renderer, list(view.results.values()))
-    files = {"results/index.csv": everything.to_csv()} if view.results else {}
-    yield Page("results/", "Results", intro, html, boost=2, files=files)
+    yield _results_page(renderer, "results/", list(view.results.values()), lists.results_table(view), boost=2)
     for task in view.cards.tasks.values():
         results = view.select(task=task.id)
-        if not results:
-            continue
-        path, title = f"results/{task.id}/", f"Results of {task.name}"
-        table, csv = _evaluations(renderer, results, without="task"), f"results/{task.id}.csv"
-        html = renderer.fragment(
-            "results.html", path, title=title, intro=intro, table=table, results=results, csv=csv, task=task
-        )
-        said = f"Every attempted evaluation of {task.name}."
-        yield Page(path, title, said, html, files={csv: table.to_csv()}, source=task.path)
+        by_dataset: dict[str, list[Result]] = {}
+        for result in results:
+            by_dataset.setdefault(result.dataset.id, []).append(result)
+        if results:
+            path = f"results/{task.id}/"
+            table = None if len(results) <= _LISTED else lists.results_table(view, task.id)
+            yield _results_page(renderer, path, results, table, task=task)
+        for dataset, some in by_dataset.items():
+            on = view.cards.datasets[dataset]
+            yield _results_page(renderer, f"results/{task.id}/{dataset}/", some, None, task=task, dataset=on)
 
 
-def _evaluations(renderer: Renderer, results: list[Result], without: str = "") -> Table:
-    caption = plural(len(results), "evaluation")
-    return overviews.evaluations(renderer.view, renderer.comparisons, results, "results", caption, without=without)
+_LISTED = 120
+"""A task with more evaluations lists its datasets in their place: the page would weigh too much."""
+
+
+def _results_page(
+    renderer: Renderer,
+    path: str,
+    results: list[Result],
+    shown: Table | None,
+    *,
+    task: TaskCard | None = None,
+    dataset: DatasetCard | None = None,
+    boost: float = 1.0,
+) -> Page:
+    """Draw a list of evaluations, or in its place a table that leads to such lists; all are in the CSV file."""
+    what = "Every attempted evaluation"
+    if dataset is not None and task is not None:
+        title, said = f"Results of {task.name} on {dataset.name}", f"{what} of {task.name} on {dataset.name}."
+    elif task is not None:
+        title, said = f"Results of {task.name}", f"{what} of {task.name}."
+    else:
+        title, said = "Results", f"{what}: one model on one dataset for one task, with its provenance."
+    same = [key for key, one in (("task", task), ("dataset", dataset)) if one is not None]
+    everything = overviews.evaluations(
+        renderer.view,
+        renderer.comparisons,
+        results,
+        "results",
+        plural(len(results), "evaluation"),
+        without=same,
+    )
+    csv = f"{path.rstrip('/')}.csv" if task else "results/index.csv"
+    html = renderer.fragment(
+        "results.html",
+        path,
+        title=title,
+        intro=said,
+        table=shown or everything,
+        results=results,
+        csv=csv,
+        task=task,
+        dataset=dataset,
+        compared=task is not None and dataset is not None and renderer.comparisons[task.id].on(dataset.id) is not None,
+    )
+    files = {csv: everything.to_csv()} if results else {}
+    searchable = dataset is None
+    return Page(
+        path, title, said, html, boost=boost, files=files, source=task.path if task else "", searchable=searchable
+    )
+
+
+_DRAWN = 60
+"""A dataset with more scored models, over all tasks, leads to the pages that draw each task on it."""
 
 
 def dataset_page(renderer: Renderer, dataset: DatasetCard) -> Page:
     """Draw a dataset: its card, and how models score on it."""
     view, path = renderer.view, f"datasets/{dataset.id}/"
-    figures = [
-        (comparison.task, overviews.scores_on(comparison, one, renderer.colours))
-        for comparison in renderer.comparisons.values()
-        if (one := comparison.on(dataset.id)) is not None
-    ]
+    compared = [(one, on) for one in renderer.comparisons.values() if (on := one.on(dataset.id)) is not None]
+    are_few = sum(len(on.rows) for _, on in compared) <= _DRAWN
+    figures = [(one.task, overviews.scores_on(one, on, renderer.colours)) for one, on in compared if are_few]
+    verdicts = [(one.task, replace(one, datasets=(on,)).verdict()) for one, on in compared if not are_few]
     results = view.select(dataset=dataset.id)
     table = overviews.evaluations(
-        view, renderer.comparisons, results, "evaluations", f"Evaluations on {dataset.name}", without="dataset"
+        view, renderer.comparisons, results, "evaluations", f"Evaluations on {dataset.name}", without=["dataset"]
     )
     profile = view.profiles.get(dataset.id)
     compositions = counted.compositions(dataset, profile) if profile else []
@@ -184,6 +221,7 @@ def dataset_page(renderer: Renderer, dataset: DatasetCard) -> Page:
         maps=maps,
         matrices=[(task, one, f"{path}{one.id}.csv") for task, one in matrices],
         figures=[(task, figure) for task, figure in figures if figure is not None],
+        verdicts=verdicts,
         siblings=[one for one in view.cards.datasets.values() if one.study == dataset.study and one is not dataset],
         table=table,
         size=size_in_words,
@@ -218,7 +256,7 @@ def model_page(renderer: Renderer, model: ModelCard) -> Page:
     view, path = renderer.view, f"models/{model.id}/"
     results = view.select(model=model.id)
     table = overviews.evaluations(
-        view, renderer.comparisons, results, "evaluations", f"Evaluations of {model.name}", without="model"
+        view, renderer.comparisons, results, "evaluations", f"Evaluations of {model.name}", without=["model"]
     )
     colour = overviews.colour_of(renderer.colours, model)
     html = renderer.fragment(

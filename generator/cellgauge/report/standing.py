@@ -16,6 +16,8 @@ from cellgauge.stats.sensitivity import Sensitivity, leave_one_out
 from cellgauge.stats.skill import CannotDiscriminate, Skill, skill, skill_jackknife
 from cellgauge.stats.studies import Entry, Mean, aggregate
 
+MANY_DATASETS = 12
+"""With more datasets a figure shows quartiles over them and not each one, and a table has one line a cell."""
 FEWEST_MODELS_IN_ORDER = 3
 """With fewer models and baseline there is no order that could rest on anything."""
 
@@ -43,6 +45,11 @@ class Standings:
     models: tuple[Standing, ...]
     sensitivity: Sensitivity | None = field(default=None)
     """None where there are too few models, datasets or metrics for an order to rest on."""
+
+    @property
+    def has_many(self) -> bool:
+        """Whether there are too many measured datasets to show each one in a figure."""
+        return self.n_measured > MANY_DATASETS
 
     @property
     def n_measured(self) -> int:

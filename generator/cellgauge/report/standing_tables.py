@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from statistics import median
+from statistics import median, quantiles
 
 from cellgauge.report import cells
 from cellgauge.report.charts import Figure, Mark
@@ -76,7 +76,7 @@ def _dataset_column(one: DatasetComparison) -> Column:
         ("", "low", "high", "rank_first", "rank_last"),
         numeric=True,
         direction="higher",
-        hover="Skill, and below it the ranks that the model may have here"
+        hover="Skill, and with it the ranks that the model may have here"
         + ("; not counted in the mean" if apart else ""),
         href=f"datasets/{card.id}/",
     )
@@ -100,7 +100,7 @@ def _row(view: ReleaseView, found: Standings, one: Standing) -> TableRow:
         (
             cells.model_cell(one.model, role=role, gates=gates),
             _mean_cell(one, role),
-            *(_skill_cell(view, each, one, role) for each in found.datasets),
+            *(_skill_cell(view, each, one, role, is_terse=found.has_many) for each in found.datasets),
             Cell(f"{len(one.rows)} of {len(found.datasets)}", (len(one.rows), len(found.datasets))),
             Cell(number(median(once), DECIMALS), (median(once),)) if once else MISSING,
             Cell(number(max(peaks), 0), (max(peaks),)) if peaks else MISSING,
@@ -121,7 +121,7 @@ def _mean_cell(one: Standing, role: str) -> Cell:
     return Cell(number(mean.value, DECIMALS, signed=True), (mean.value, mean.n), small=small)
 
 
-def _skill_cell(view: ReleaseView, on: DatasetComparison, one: Standing, role: str) -> Cell:
+def _skill_cell(view: ReleaseView, on: DatasetComparison, one: Standing, role: str, *, is_terse: bool) -> Cell:
     row = one.rows.get(on.dataset.id)
     if row is None:
         return _why_none(view, on, one)
@@ -138,8 +138,8 @@ def _skill_cell(view: ReleaseView, on: DatasetComparison, one: Standing, role: s
     return Cell(
         number(made.value, DECIMALS, signed=role != "baseline"),
         (made.value, made.low, made.high, *ranks.raw),
-        small=_ranks(row),
-        hover=f"Skill {number(made.value)} {interval(made.low, made.high)}",
+        small="" if is_terse else _ranks(row),
+        hover=f"Skill {number(made.value)} {interval(made.low, made.high)}" + (f", {_ranks(row)}" if is_terse else ""),
         href=href,
         shade=shade,
         side=side,
@@ -195,19 +195,22 @@ def standings_figure(found: Standings, colours: dict[str, str]) -> Figure | None
         points = [each if isinstance(each, Skill) else None for each in made]
         alone = next(each for each in points if each) if len(points) - points.count(None) == 1 else None
         said = number(one.mean.value, DECIMALS, signed=True)
-        if alone:
-            said += f" {interval(alone.low, alone.high, DECIMALS, signed=True)}"
+        bar = (alone.low, alone.high) if alone else None
+        if found.has_many:
+            bar = _quartiles([each.value for each in points if each])
+        if bar:
+            said += f" {interval(*bar, DECIMALS, signed=True)}"
         marks.append(
             Mark(
                 id=one.model.id,
                 label=one.model.name,
                 value=one.mean.value,
-                low=alone.low if alone else None,
-                high=alone.high if alone else None,
+                low=bar[0] if bar else None,
+                high=bar[1] if bar else None,
                 numbers=said,
                 word="" if alone else plural(one.mean.n, "study", "studies"),
                 colour=colours.get(one.model.id, "var(--cg-ink)"),
-                faint=() if alone else tuple(each.value if each else None for each in points),
+                faint=() if bar else tuple(each.value if each else None for each in points),
             )
         )
     if not marks:
@@ -227,11 +230,21 @@ def standings_figure(found: Standings, colours: dict[str, str]) -> Figure | None
         id="skill",
         title=f"{found.comparison.task.name}: mean skill",
         names=Column("model", "Model"),
-        values=Column("skill", "Mean skill", ("", "low", "high"), numeric=True),
+        values=Column(
+            "skill",
+            "Mean skill",
+            ("", "first_quartile", "third_quartile") if found.has_many else ("", "low", "high"),
+            numeric=True,
+        ),
         faints=Column("skill", "Single datasets", tuple(counted)),
         reference_name=baseline,
         dashed_name="best possible",
     )
+
+
+def _quartiles(values: list[float]) -> tuple[float, float]:
+    first, _, third = quantiles(values, n=4, method="inclusive")
+    return first, third
 
 
 def sensitivity_table(view: ReleaseView, found: Standings) -> Table | None:

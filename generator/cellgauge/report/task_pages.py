@@ -7,7 +7,7 @@ from functools import partial
 
 from cellgauge.cards import TaskCard
 from cellgauge.report.dataset_comparison import DatasetComparison
-from cellgauge.report.health import health_table
+from cellgauge.report.health import health_table, over_datasets
 from cellgauge.report.leaderboard import forest, leaderboard, parts
 from cellgauge.report.many import Work
 from cellgauge.report.missing import missing_pairs
@@ -69,12 +69,12 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
         standing=standing,
         skills=standings_figure(found, renderer.colours),
         sensitivity=sensitivity_table(view, found),
-        health=health_table(
+        has_many=found.has_many,
+        health=(over_datasets if found.has_many else partial(health_table, of="task"))(
             view,
             [one for one in renderer.healths if one.task.id == task.id],
             "health",
             f"How well the scores of {task.name} tell models apart",
-            of="task",
         ),
         missing=missing_pairs(view.cards, [pair for pair in view.missing() if pair.task == task.id], "task"),
         files=sorted(files),
