@@ -11,7 +11,7 @@ def test_one_entry_a_seed_becomes_columns():
     )
     counts, by_label = details.tables
     assert [column.label for column in counts.columns] == ["Name", "seed 42", "seed 43"]
-    assert [cell.text for cell in counts.rows[0].cells] == ["N clusters", "9", "10"]
+    assert [cell.text for cell in counts.rows[0].cells] == ["Clusters", "9", "10"]
     assert [cell.text for cell in by_label.rows[0].cells] == ["CD4 T", "0.500", "0.250"]
 
 

@@ -283,7 +283,6 @@ def test_each_figure_of_a_result_has_its_own_files(page, address):
     page.goto(address + "results/clustering/pbmc68k-reduced/svd/")
     page.locator("#figure-resamples button").first.wait_for()
     for figure, head in (
-        ("all-scores", "score,value,value_low,value_high"),
         ("resamples", "bin_low,bin_high,share"),
         ("resampled-differences", "bin_low,bin_high,share"),
     ):

@@ -64,15 +64,36 @@ def test_one_drawing_of_each_figure_is_shown(page, address):
         assert set(visible) == {shown}
 
 
-def test_search_finds_the_baseline(page, address):
+@pytest.mark.parametrize(
+    ("asked", "wanted"),
+    [
+        ("PCA", "models/pca/"),
+        ("Truncated SVD", "models/svd/"),
+        ("Cell clustering", "tasks/clustering/"),
+        ("Adjusted Rand", "metrics/adjusted-rand-index/"),
+        ("PBMC 68k", "datasets/pbmc68k-reduced/"),
+    ],
+)
+def test_search_finds_cards_first_and_results_last(page, address, asked, wanted):
     page.goto(address)
     page.locator("label.md-header__button[for=__search]").wait_for(state="attached")
     page.keyboard.press("s")
-    page.keyboard.type("PCA")
-    first = page.locator(".md-search-result__item a.md-search-result__link").first
-    first.wait_for()
-    found = page.locator(".md-search-result__item a.md-search-result__link").evaluate_all("es => es.map(e => e.href)")
-    assert any("/models/pca/" in href for href in found[:5])
+    page.keyboard.type(asked)
+    page.locator(".md-search-result__item a.md-search-result__link").first.wait_for()
+    found = page.locator(".md-search-result__item > a.md-search-result__link")
+    page.wait_for_function(
+        "e => !e.textContent.includes('Initializing')", arg=page.locator(".md-search-result__meta").element_handle()
+    )
+    paths = [
+        href.removeprefix(address).partition("?")[0].partition("#")[0]
+        for href in found.evaluate_all("es => es.map(e => e.href)")
+    ]
+    assert wanted in paths[:3]
+    results = [place for place, path in enumerate(paths) if path.startswith("results/") and path.count("/") == 4]
+    cards = [
+        place for place, path in enumerate(paths) if path.startswith(("models/", "datasets/", "tasks/", "metrics/"))
+    ]
+    assert not results or max(cards) < min(results), paths
 
 
 def test_the_dark_side(page, address):

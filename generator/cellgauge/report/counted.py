@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from cellgauge.cards import DatasetCard
 from cellgauge.report.numbers import number, percent, plural
-from cellgauge.report.tables import Cell, Column, Row, Table
+from cellgauge.report.tables import Cell, Column, Row, Table, alphabetical
 from cellgauge.results.profile import Composition, DatasetProfile, Quartiles
 
 SHADES = 8
 """Steps between an empty cell and the fullest one of a table."""
 MOST_BARS = 100
+_MOST_COLUMNS = 40
 """Columns with more values, such as measured times, are counted only by pairs."""
 
 _WORDS = {"label": "type", "time": "time point"}
@@ -84,6 +85,11 @@ def compositions(card: DatasetCard, profile: DatasetProfile) -> list[Table]:
     return [*found.values(), *pairs]
 
 
+def is_too_wide(table: Table) -> bool:
+    """Whether a table has too many columns to be read: a page then leads to its file."""
+    return len(table.columns) > _MOST_COLUMNS
+
+
 def _bars(card: DatasetCard, role: str, names: list[str], counts: list[int]) -> Table:
     word = word_of(role)
     most, total = max(counts) or 1, sum(counts) or 1
@@ -111,13 +117,16 @@ def _one_decimal(share: float) -> str:
 
 def _pairs(card: DatasetCard, counts: Composition) -> Table:
     row_word, by = word_of(counts.rows), word_of(counts.columns or "")
-    several = len(counts.column_names) > 1
+    names = counts.column_names
+    order = sorted(range(len(names)), key=lambda place: alphabetical(names[place]))
+    several = len(names) > 1
     columns = [Column("value", row_word.capitalize())]
-    columns += [Column(f"{counts.columns}_{name}", name, numeric=True) for name in counts.column_names]
+    columns += [Column(f"{counts.columns}_{names[place]}", names[place], numeric=True) for place in order]
     columns += [Column("cells", "All", numeric=True)] if several else []
     most = max((count for row in counts.cells for count in row), default=0)
     rows = []
-    for name, row in zip(counts.row_names, counts.cells, strict=True):
+    for name, unsorted in zip(counts.row_names, counts.cells, strict=True):
+        row = [unsorted[place] for place in order]
         line = [Cell(name)]
         line += [Cell(f"{count:,}" if count else "–", (count,), shade=_shade(count, most)) for count in row]
         line += [Cell(f"{sum(row):,}", (sum(row),))] if several else []

@@ -141,7 +141,7 @@ def _is_number(value: JsonValue) -> bool:
 
 
 def _label(key: str) -> str:
-    words = key.replace("_", " ").strip() or key
+    words = key.removeprefix("n_").replace("_", " ").strip() or key
     return _SHORT.get(words) or words[:1].upper() + words[1:]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from cellgauge.cards import MetricCard, ModelCard
+from cellgauge.cards import MetricCard, ModelCard, TaskCard
 from cellgauge.report import cells
 from cellgauge.report.charts import GREY, Figure, Mark
 from cellgauge.report.comparison import TaskComparison
@@ -13,7 +13,7 @@ from cellgauge.report.dataset_comparison import DatasetComparison, Row
 from cellgauge.report.leaderboard import ranks_of, word_of
 from cellgauge.report.numbers import SCORE_DECIMALS, interval, listing, number
 from cellgauge.report.release import ReleaseView
-from cellgauge.report.tables import Cell, Column, Table, alphabetical
+from cellgauge.report.tables import Badge, Cell, Column, Strip, Table, alphabetical
 from cellgauge.report.tables import Row as TableRow
 from cellgauge.results.schema import Result, Score
 
@@ -248,45 +248,61 @@ def _drawn(score: Score) -> tuple[float | None, float | None, str]:
     return low, high, f"{number(score.value)} {interval(low, high)}"
 
 
-def scores_of(view: ReleaseView, result: Result, names: dict[str, str], colour: str) -> Figure | None:
-    """Return all bounded scores of one result, with the values of single seeds faint behind."""
-    marks, least = [], 0.0
+def scores_table(view: ReleaseView, task: TaskCard, result: Result, names: dict[str, str]) -> Table:
+    """Return all scores of one result with their intervals, drawn on one scale, and the value of each seed.
+
+    The scale is from 0, or the least score below it, to 1; a score that can be larger than 1 is not drawn.
+    """
+    several = len(result.seeds) > 1
+    ends = [end for score in result.scores for end in (score.value, *_ends(score))]
+    least = min(0.0, *(end for end in ends)) if ends else 0.0
+    columns = [
+        Column("score", "Score"),
+        Column("value", "Value", ("", "low", "high"), numeric=True),
+        Column(
+            "drawn",
+            "0 to 1" if least == 0 else f"{number(least, 1)} to 1",
+            (),
+            hover="Dot: score; bar: interval. Lines: 0 and 1. Scores that have another range are not drawn",
+        ),
+        Column("units", "Units", numeric=True),
+        *(Column(f"seed_{seed}", f"seed {seed}", numeric=True) for seed in result.seeds if several),
+    ]
+    rows = []
     for score in result.scores:
-        bounds = view.cards.metrics[score.metric].range
-        if bounds.min is None or bounds.max is None or bounds.min < -1 or bounds.max > 1:
-            continue
-        low, high, numbers = _drawn(score)
-        least = min(least, bounds.min)
-        several = len(score.by_seed) > 1
-        marks.append(
-            Mark(
-                id=score.key,
-                label=names[score.key],
-                value=score.value,
-                low=low,
-                high=high,
-                numbers=numbers,
-                colour=colour,
-                faint=tuple(score.by_seed) if several else (),
+        primary = (Badge("primary", "baseline"),) if score.key == task.primary.key else ()
+        rows.append(
+            TableRow(
+                (
+                    Cell(
+                        names[score.key],
+                        (score.key,),
+                        href=f"metrics/{score.metric}/",
+                        badges=primary,
+                        direction=score.direction,
+                    ),
+                    cells.score_cell(score),
+                    _on_scale(view, score, least),
+                    Cell(f"{score.n_units:,}", (score.n_units,), small=f"{score.unit}s"),
+                    *(Cell(number(value), (value,)) for value in score.by_seed if several),
+                )
             )
         )
-    if not marks:
-        return None
-    points = [0.0, 1.0, *(x for mark in marks for x in mark.points)]
-    start, end = min(points), max(points)
-    margin = 0.02 * (end - start)
-    return Figure(
-        marks=tuple(marks),
-        axis="Score",
-        short_axis="Score",
-        description="Scores: " + listing([f"{mark.label} {mark.numbers}" for mark in marks]) + ".",
-        domain=(start - margin, end + margin),
-        bounds=(least, 1.0),
-        id="all-scores",
-        title=f"{view.cards.models[result.model.id].name} on {view.cards.datasets[result.dataset.id].name}: scores",
-        names=Column("score", "Score"),
-        values=Column("value", "Value", ("", "low", "high"), numeric=True),
-    )
+    caption = "All scores, with the value of each seed" if several else "All scores"
+    return Table("scores-table", caption, tuple(columns), tuple(rows))
+
+
+def _ends(score: Score) -> tuple[float, ...]:
+    return (score.interval.low, score.interval.high) if score.interval else ()
+
+
+def _on_scale(view: ReleaseView, score: Score, least: float) -> Cell:
+    bounds = view.cards.metrics[score.metric].range
+    if bounds.min is None or bounds.max is None or bounds.min < -1 or bounds.max > 1:
+        return Cell("–")
+    low, high = _ends(score) or (score.value, score.value)
+    value, low, high, zero = ((end - least) / (1 - least) for end in (score.value, low, high, 0.0))
+    return Cell(cells.score_cell(score).text, strip=Strip(value, low, high, lines=(zero, 1.0)))
 
 
 def controls_by(view: ReleaseView, metric: MetricCard) -> Table | None:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from cellgauge.report import cells, numbers, table_html
 from cellgauge.report.axes import Spec, specs_of
 from cellgauge.report.comparison import TaskComparison, compare_task
+from cellgauge.report.counted import is_too_wide
 from cellgauge.report.embedded import for_scripts
 from cellgauge.report.formula import symbol, to_mathml
 from cellgauge.report.health import healths
@@ -120,6 +121,7 @@ class Renderer:
             range_text=range_text,
             counts_in_words=counts_in_words,
             taken_values=taken_values,
+            is_too_wide=is_too_wide,
             symbol=symbol,
             status_text=cells.status_text,
             why_empty=cells.why_empty,

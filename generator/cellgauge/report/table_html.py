@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from markupsafe import Markup
 
-from cellgauge.report.tables import Badge, Cell, Column, Row, Strip, Table
+from cellgauge.report.tables import Badge, Cell, Column, Direction, Row, Strip, Table
 
 To = Callable[[str], str]
 """Returns an address as the page at hand has to write it."""
@@ -67,10 +67,7 @@ def _head(column: Column, one: Table, to: To) -> str:
     label = _text(column.label)
     if column.href:
         label = f'<a href="{_text(to(column.href))}">{label}</a>'
-    if column.arrow:
-        better = f"{column.direction} is better"
-        arrow = f'title="{better}" aria-label="{better}" role="img">{column.arrow}'
-        label += f' <span class="cg-arrow" {arrow}</span>'
+    label += _arrow(column.direction)
     key = _text(column.key)
     return f'<th scope="col" data-key="{key}"{kind}{choices}{order}{_title(column.hover)}>{label}</th>\n'
 
@@ -104,6 +101,7 @@ def _classes(cell: Cell, column: Column) -> str:
 def _content(cell: Cell, to: To) -> str:
     text = _text(cell.text)
     said = text if cell.href is None else f'<a href="{_text(to(cell.href))}">{text}</a>'
+    said += _arrow(cell.direction)
     if cell.strip:
         unseen = f'{_strip(cell.strip)}<span class="cg-unseen">{text}</span>'
         said = unseen if cell.href is None else unseen + said
@@ -115,6 +113,13 @@ def _content(cell: Cell, to: To) -> str:
     for one in cell.badges:
         said += f" {badge(one)}"
     return f"{said}<small>{_text(cell.small)}</small>" if cell.small else said
+
+
+def _arrow(direction: Direction | None) -> str:
+    if direction is None:
+        return ""
+    better, arrow = f"{direction} is better", "↑" if direction == "higher" else "↓"
+    return f' <span class="cg-arrow" title="{better}" aria-label="{better}" role="img">{arrow}</span>'
 
 
 _SILENT = 'aria-hidden="true" focusable="false"'
@@ -129,7 +134,7 @@ def _strip(strip: Strip) -> str:
         mark = f'<path d="{"M10 3V13L3 8Z" if strip.beyond < 0 else "M150 3V13L157 8Z"}"/>'
     else:
         mark = f'<circle cx="{_along(strip.value)}" cy="8" r="3.6"/>'
-    zero = '<path class="cg-strip__zero" d="M80 0V16"/>'
+    zero = f'<path class="cg-strip__zero" d="{"".join(f"M{_along(line)} 0V16" for line in strip.lines)}"/>'
     return f'<svg class="cg-strip" viewBox="0 0 160 16" width="160" height="16" {_SILENT}>{zero}{bar}{mark}</svg>'
 
 

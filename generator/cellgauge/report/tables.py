@@ -21,6 +21,9 @@ Tone = Literal[
     "", "baseline", "control", "green", "yellow", "red", "gray", "better", "worse", "simulated", "plain", "failed"
 ]
 
+Direction = Literal["higher", "lower"]
+"""Of a score: which values are better."""
+
 Side = Literal["", "above", "below"]
 """Of a shade that has two colours: above the baseline or below it, right or (below) wrong."""
 
@@ -43,6 +46,8 @@ class Strip:
     high: float
     beyond: int = 0
     """-1 or 1 where the dot lies beyond the scale, and stands at its left or right end."""
+    lines: tuple[float, ...] = (0.5,)
+    """Where lines stand, such as at no difference."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +75,14 @@ class Cell:
     """Drawn in place of the text, which then says the same."""
     bar: float | None = None
     """Drawn beside the text: how much of the fullest cell of the column it is."""
+    direction: Direction | None = None
+    """Shown as an arrow behind the text: what is better in what it names."""
 
     @property
     def is_plain(self) -> bool:
         """Whether it shows its text and nothing else."""
-        rest = (self.small, self.hover, self.href, self.badges, self.tone, self.shade, self.band, self.strip, self.bar)
+        rest = (self.small, self.hover, self.href, self.badges, self.tone, self.shade, self.band, self.strip, self.bar,
+                self.direction)  # fmt: skip
         return rest == _PLAIN
 
     @property
@@ -83,7 +91,7 @@ class Cell:
         return self.raw[0] if self.raw and self.raw[0] is not None else ""
 
 
-_PLAIN = ("", "", None, (), "", 0, None, None, None)
+_PLAIN = ("", "", None, (), "", 0, None, None, None, None)
 
 MISSING = Cell("–", (None,))
 """A cell of a value that does not exist, such as the difference of the baseline to itself."""
@@ -99,7 +107,7 @@ class Column:
     """Suffixes of its downloaded values: ``("", "low", "high")`` gives ``key``, ``key_low`` and ``key_high``. None for
     a column that only draws what another one holds."""
     numeric: bool = False
-    direction: Literal["higher", "lower"] | None = None
+    direction: Direction | None = None
     hover: str = ""
     href: str | None = None
     shown: bool = True
@@ -111,11 +119,6 @@ class Column:
     def names(self) -> list[str]:
         """The names of its values in downloads."""
         return [f"{self.key}_{suffix}" if suffix else self.key for suffix in self.fields]
-
-    @property
-    def arrow(self) -> str:
-        """``↑`` where higher is better, ``↓`` where lower is."""
-        return {"higher": "↑", "lower": "↓", None: ""}[self.direction]
 
 
 @dataclass(frozen=True)
