@@ -108,6 +108,25 @@ def test_a_form_without_data_draws_as_the_whole_specification_does(form):
     assert places(svg) == pytest.approx(places(at_once), abs=0.006)
 
 
+@pytest.mark.parametrize("layout", ["wide", "narrow"])
+def test_figures_that_differ_in_their_axes_share_what_is_compiled(layout):
+    """Their axes, ticks and titles are put into it afterwards, and nothing of the figure before stays."""
+    vega._compiled.cache_clear()
+    rng = np.random.default_rng(8)
+    drawn = [figure(shift) for shift in (0.0, 0.4, -0.7)]
+    drawn += [
+        distribution(rng.normal(middle, spread, 500)) for middle, spread in ((0.3, 0.1), (-2.0, 0.4), (0.9, 0.001))
+    ]
+    drawn = [replace(one, axis=f"Axis {place}: 'quoted' \\ 100 %") for place, one in enumerate(drawn)]
+    for one in drawn:
+        spec = one.spec(layout)
+        svg, at_once = vega.to_svg(spec.to_json()), vl_convert.vegalite_to_svg(spec.whole())
+        assert seen(svg) == seen(at_once)
+        assert places(svg) == pytest.approx(places(at_once), abs=0.006)
+        assert "cgown" not in svg
+    assert vega._compiled.cache_info().misses < len(drawn)
+
+
 def seen(svg: str) -> list[tuple[str, str | None]]:
     """Shapes and texts in their order."""
     return [(name(one), one.text) for one in shapes(svg)]

@@ -34,7 +34,9 @@ def to_svg(text: str) -> str:
     """
     spec = json.loads(text)
     datasets = spec.pop("datasets")
-    vega, texts = _compiled(json.dumps(spec, sort_keys=True), tuple(sorted(datasets)))
+    values: list[Any] = []
+    form, texts = _compiled(json.dumps(_without(spec, "", values), sort_keys=True), tuple(sorted(datasets)))
+    vega = _with(form, values)
     standing_in = _StandIns()
     for one in vega["data"]:
         if one["name"] in datasets:
@@ -43,9 +45,46 @@ def to_svg(text: str) -> str:
     return _tidy(svg, prefix=f"f{hashlib.sha256(text.encode()).hexdigest()[:8]}")
 
 
+_OWN = {("scale", "domain"), ("axis", "values"), ("axis", "title"), ("axis", "labelExpr")}
+"""What each figure has of its own, and is written into what is compiled as it stands."""
+_FIRST = 7_340_001.5
+"""Stand-ins of numbers are counted from here, as no figure does."""
+
+
+def _without(part: Any, inside: str, values: list[Any]) -> Any:
+    """Return a part of a specification with stand-ins for what is a figure's own, and add that to ``values``."""
+    if isinstance(part, dict):
+        return {
+            key: _stand_in(value, values) if (inside, key) in _OWN and isinstance(value, str | list) else
+            _without(value, key, values)
+            for key, value in part.items()
+        }  # fmt: skip
+    return [_without(one, inside, values) for one in part] if isinstance(part, list) else part
+
+
+def _stand_in(value: str | list[Any], values: list[Any]) -> str | list[float]:
+    if value not in values:
+        values.append(value)
+    place = values.index(value)
+    return f"cgown{place}q" if isinstance(value, str) else [_FIRST + 2 * place, _FIRST + 2 * place + 1]
+
+
+def _with(part: Any, values: list[Any]) -> Any:
+    """Return a part of what was compiled with a figure's own values."""
+    if isinstance(part, str):
+        return re.sub(r"cgown(\d+)q", lambda place: str(values[int(place[1])]), part) if "cgown" in part else part
+    if isinstance(part, dict):
+        return {key: _with(value, values) for key, value in part.items()}
+    if isinstance(part, list):
+        if len(part) == 2 and isinstance(part[0], float) and part[0] >= _FIRST:
+            return values[int(part[0] - _FIRST) // 2]
+        return [_with(one, values) for one in part]
+    return part
+
+
 @functools.lru_cache(maxsize=64)
 def _compiled(spec: str, datasets: tuple[str, ...]) -> tuple[dict[str, Any], frozenset[str]]:
-    """Compile a specification without its data: figures that differ in their data alone are compiled once.
+    """Compile a specification without its data and values of its own: figures that differ in these are compiled once.
 
     Returns
     -------
