@@ -74,5 +74,14 @@ def test_a_site_of_thousands_of_results_needs_little_memory_and_no_second_build(
     assert max(site[kind]["peak_gb"] for kind in ("cold", "cached", "unchanged")) < 1
 
 
+def test_its_first_build_takes_less_than_two_minutes(site: dict[str, Any]) -> None:
+    assert site["cold"]["wall_s"] < 120
+
+
+def test_its_heaviest_page_is_light(site: dict[str, Any]) -> None:
+    assert site["heaviest_kb"] < 250
+    assert site["heaviest_gz_kb"] < 60
+
+
 def test_its_search_index_is_light(site: dict[str, Any]) -> None:
     assert site["search_index_kb"] < 1000
