@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from cellgauge.report.compare import MOST_LISTED, compare_works, pair_table
+from cellgauge.report.compare import MOST_LISTED, _ratio, compare_works, pair_table
 from cellgauge.report.pairs import ModelPair
 from cellgauge.report.release import load_release
 from cellgauge.report.render import Page
 from cellgauge.report.stage import stage
+from cellgauge.report.tables import Cell
 from cellgauge.stats.jackknife import paired_jackknife, superiority_jackknife
 from cellgauge.stats.paired import superiority
 
@@ -192,6 +193,15 @@ def test_page_and_csv_are_one_table(release, render):
     assert [one["kind"] for one in records] == ["measured", "simulated"]
     assert float(records[0]["superiority"]) == 1.0
     assert "&gt; 99.9 %" in page.fragment, "what no resample contradicts is still not certain"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "text"),
+    [(30, 2, "15 ×"), (1, 2, "0.50 ×"), (1, 10, "0.10 ×"), (0.67, 126.06, "0.0053 ×"), (0, 3, "0.00 ×")],
+)
+def test_a_small_ratio_keeps_two_digits(ours, theirs, text):
+    """A bug: a model that needed a thousandth of the memory needed 0.00 times as much."""
+    assert _ratio([Cell("", (ours,)), Cell("", (theirs,))], same_machine=True).text == text
 
 
 def test_costs_of_different_machines_have_no_ratio(release, pair_of):

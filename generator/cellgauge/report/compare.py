@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
@@ -278,7 +279,8 @@ def _ratio(costs: list[Cell], same_machine: bool) -> Cell:
     if not same_machine:
         return Cell("–", (None,), small="other machine", hover="measured on different machines, or not known on which")
     ratio = ours / theirs
-    return Cell(f"{ratio:,.2f} ×" if ratio < 10 else f"{ratio:,.0f} ×", (ratio,))
+    decimals = 0 if ratio >= 10 else 2 if ratio >= 0.1 or ratio == 0 else 1 - math.floor(math.log10(ratio))
+    return Cell(f"{ratio:,.{decimals}f} ×", (ratio,))
 
 
 def _machine(result: Result) -> str | None:
