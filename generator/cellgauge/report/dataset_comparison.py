@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -74,17 +75,17 @@ class DatasetComparison:
     ranking: Ranking | None = None
     """All models and the baseline against each other."""
 
-    @property
+    @cached_property
     def ranked(self) -> list[Row]:
         """Models and the baseline, best first."""
         return [row for row in self.rows if row.role != "control"]
 
-    @property
+    @cached_property
     def controls(self) -> list[Row]:
         """Controls, which are never ranked."""
         return [row for row in self.rows if row.role == "control"]
 
-    @property
+    @cached_property
     def judged(self) -> list[Row]:
         """Models that have been compared with the baseline."""
         return [row for row in self.rows if row.word is not None]
@@ -100,7 +101,7 @@ class DatasetComparison:
         bands = [band for band in self.ranking.bands if self.ranking.order[0] in band] if self.ranking else []
         return max(map(len, bands), default=0)
 
-    @property
+    @cached_property
     def decimals(self) -> int:
         """Decimals of differences: as for scores, or more where a bound that decides would read as zero."""
         deciding = [bound for row in self.judged if row.word != "not separated" for bound in _bounds(row)]

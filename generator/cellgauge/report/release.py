@@ -103,6 +103,10 @@ class ReleaseView:
 
     def missing(self) -> list[Pair]:
         """Return the planned pairs that have no result file."""
+        return self._missing
+
+    @cached_property
+    def _missing(self) -> list[Pair]:
         return [pair for pair in self.pairs if (pair.task, pair.dataset, pair.model) not in self.results]
 
     def gates_of(self, model: str) -> list[Gate]:
