@@ -7,6 +7,8 @@ PYTEST_ARGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check -c constraints.txt
+# Tests of one file share what they build, and stay together.
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 # These marks run only in `make test-all`; the others wait for nothing but what the machine has.
 SLOW := slow or site or kill or fuzz
 
@@ -43,11 +45,11 @@ serve: $(VENV)/.installed-run  ## show the built site on localhost
 
 .PHONY: test
 test: lint  ## linters and the fast tests, on JOBS cores
-	$(BIN)/python -m pytest -m "not ($(SLOW))" --numprocesses $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	$(PYTEST) -m "not ($(SLOW))" $(PYTEST_ARGS)
 
 .PHONY: test-all
-test-all: lint  ## linters and every test: also containers, kills, fuzzing and whole sites
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test-all: lint  ## linters and every test: also containers, kills, fuzzing and whole sites, on JOBS cores
+	$(PYTEST) $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.installed-test  ## style, types and the rule of the rooms
