@@ -165,6 +165,27 @@ def test_many_datasets_become_quartiles_and_single_lines(other_blood, release, m
     assert "rank 1" in cell.hover
 
 
+def test_bug_a_model_on_one_of_many_datasets_had_no_quartiles(other_blood, release, monkeypatch) -> None:
+    for dataset in (PBMC, OTHER):
+        release.add("clustering", dataset, "pca", 0.5)
+    release.add("clustering", PBMC, "svd", 0.6)
+    view, comparison = load(release.finish())
+    monkeypatch.setattr("cellgauge.report.standing.MANY_DATASETS", 1)
+    (mark,) = standings_figure(standings(view, comparison), {}).marks
+    assert (mark.low, mark.high, mark.faint, mark.word) == (None, None, (), "1 study")
+
+
+def test_many_datasets_leave_one_line_also_where_there_is_no_room(other_blood, release, monkeypatch) -> None:
+    for dataset in (PBMC, OTHER):
+        release.add("clustering", dataset, "pca", 0.97)
+        release.add("clustering", dataset, "svd", 0.99)
+    view, comparison = load(release.finish())
+    monkeypatch.setattr("cellgauge.report.standing.MANY_DATASETS", 1)
+    cells = [row.cells[2] for row in standings_table(view, standings(view, comparison)).rows]
+    assert {(cell.text, cell.small) for cell in cells} == {("no room", "")}
+    assert all("rank" in cell.hover for cell in cells)
+
+
 @pytest.mark.site
 def test_the_page_shows_what_the_csv_holds(site: Path) -> None:
     text = (site / "tasks/clustering/index.html").read_text(encoding="utf-8")

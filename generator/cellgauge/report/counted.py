@@ -13,8 +13,8 @@ from cellgauge.results.profile import Composition, DatasetProfile, Quartiles
 SHADES = 8
 """Steps between an empty cell and the fullest one of a table."""
 MOST_BARS = 100
-_MOST_COLUMNS = 40
 """Columns with more values, such as measured times, are counted only by pairs."""
+_MOST_COLUMNS = 40
 
 _WORDS = {"label": "type", "time": "time point"}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,8 +20,8 @@ from cellgauge.results.schema import Result, Score
 from cellgauge.stats.health import MetricHealth, metric_health
 from cellgauge.stats.ranks import rank_jackknife, rank_replicates
 
-_FEW = 100
-"""Up to this many scores are computed in one process."""
+_FEW, _AT_ONCE = 100, 25
+"""Up to so many scores are computed in one process, and of more so many at a time."""
 _STRONG = 3
 """How many of the other metrics are named that a metric goes along with most."""
 
@@ -44,7 +44,7 @@ def healths(view: ReleaseView, comparisons: Iterable[TaskComparison]) -> list[He
         for one in comparison.datasets
         for ref in scores_in_order(comparison.task)
     ]
-    found = on_all_cores(lambda place: _health(view, *place), places, few=_FEW, at_once=_FEW // 4)
+    found = on_all_cores(lambda place: _health(view, *place), places, few=_FEW, at_once=_AT_ONCE)
     return [Health(*place, health) for place, health in zip(places, found, strict=True) if health is not None]
 
 
@@ -94,6 +94,35 @@ def _signed(view: ReleaseView, result: Result, ref: ScoreRef) -> float | None:
     return None if score is None else _sign(view.cards.metrics[ref.metric]) * score.value
 
 
+_NUMBERS = (
+    Column(
+        "told_apart",
+        "Pairs told apart",
+        ("", "pairs"),
+        numeric=True,
+        direction="higher",
+        hover="Pairs of models, the baseline included, that are separated, Holm-adjusted over all pairs",
+    ),
+    Column(
+        "at_best",
+        "At the best value",
+        numeric=True,
+        direction="lower",
+        hover="Share of models whose interval reaches the best value that the metric can have",
+    ),
+    Column(
+        "near_first",
+        "Near the first",
+        numeric=True,
+        direction="lower",
+        hover="Share of the other models that are not separated from the first",
+    ),
+    Column("without_width", "Without width", numeric=True, hover="Models whose interval has no width"),
+    Column("goes_with", "Goes along with", hover="Spearman's correlation over models; from four models on"),
+)
+"""What is said of a score, on one dataset or over several."""
+
+
 def health_table(view: ReleaseView, found: list[Health], id_: str, caption: str, *, of: str) -> Table | None:
     """Return one row for each task, dataset and score.
 
@@ -105,30 +134,7 @@ def health_table(view: ReleaseView, found: list[Health], id_: str, caption: str,
     columns = (
         *((Column("score", "Score"),) if of == "task" else (Column("task", "Task"),)),
         Column("dataset", "Dataset"),
-        Column(
-            "told_apart",
-            "Pairs told apart",
-            ("", "pairs"),
-            numeric=True,
-            direction="higher",
-            hover="Pairs of models, the baseline included, that are separated, Holm-adjusted over all pairs",
-        ),
-        Column(
-            "at_best",
-            "At the best value",
-            numeric=True,
-            direction="lower",
-            hover="Share of models whose interval reaches the best value that the metric can have",
-        ),
-        Column(
-            "near_first",
-            "Near the first",
-            numeric=True,
-            direction="lower",
-            hover="Share of the other models that are not separated from the first",
-        ),
-        Column("without_width", "Without width", numeric=True, hover="Models whose interval has no width"),
-        Column("goes_with", "Goes along with", hover="Spearman's correlation over models; from four models on"),
+        *_NUMBERS,
     )
     rows = tuple(_row(view, one, of) for one in found)
     return Table(id_, caption, columns, rows) if rows else None
@@ -140,9 +146,6 @@ def over_datasets(view: ReleaseView, found: list[Health], id_: str, caption: str
     Pairs and models are counted over datasets, and shares are of all of these; a correlation is the median over the
     datasets that have one.
     """
-    table = health_table(view, found, id_, caption, of="task")
-    if table is None:
-        return None
     by_score: dict[str, list[Health]] = {}
     for one in found:
         by_score.setdefault(one.ref.key, []).append(one)
@@ -150,9 +153,8 @@ def over_datasets(view: ReleaseView, found: list[Health], id_: str, caption: str
     for some in by_score.values():
         parts = [one.found for one in some]
         keys = dict.fromkeys(key for part in parts for key, _ in part.correlations)
-        known = {
-            key: [value for part in parts if (value := dict(part.correlations).get(key)) is not None] for key in keys
-        }
+        by_part = [dict(part.correlations) for part in parts]
+        known = {key: [value for one in by_part if (value := one.get(key)) is not None] for key in keys}
         whole = MetricHealth(
             n_models=sum(part.n_models for part in parts),
             at_best=_mean_share([(part.at_best, part.n_models) for part in parts]),
@@ -164,8 +166,8 @@ def over_datasets(view: ReleaseView, found: list[Health], id_: str, caption: str
         )
         n = len(parts)
         rows.append(Row((_score_cell(view, some[0]), Cell(f"{n:,}", (n,)), *_numbers(view, whole))))
-    columns = [Column("datasets", "Datasets", numeric=True) if one.key == "dataset" else one for one in table.columns]
-    return replace(table, columns=tuple(columns), rows=tuple(rows))
+    columns = (Column("score", "Score"), Column("datasets", "Datasets", numeric=True), *_NUMBERS)
+    return Table(id_, caption, columns, tuple(rows)) if rows else None
 
 
 def _mean_share(shares: list[tuple[float | None, int]]) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
@@ -251,17 +252,19 @@ def _drawn(score: Score) -> tuple[float | None, float | None, str]:
 def scores_table(view: ReleaseView, task: TaskCard, result: Result, names: dict[str, str]) -> Table:
     """Return all scores of one result with their intervals, drawn on one scale, and the value of each seed.
 
-    The scale is from 0, or the least score below it, to 1; a score that can be larger than 1 is not drawn.
+    The scale ends at 1 and begins at 0, or at the next tenth below the least that is drawn; scores that can lie beyond
+    -1 or 1 are not drawn.
     """
     several = len(result.seeds) > 1
-    ends = [end for score in result.scores for end in (score.value, *_ends(score))]
-    least = min(0.0, *(end for end in ends)) if ends else 0.0
+    drawn = [score for score in result.scores if _is_drawn(view, score)]
+    ends = [0.0, *(end for score in drawn for end in (score.value, *_ends(score)))]
+    least = math.floor(10 * min(ends)) / 10
     columns = [
         Column("score", "Score"),
         Column("value", "Value", ("", "low", "high"), numeric=True),
         Column(
             "drawn",
-            "0 to 1" if least == 0 else f"{number(least, 1)} to 1",
+            "0 to 1" if not least else f"{number(least, 1)} to 1",
             (),
             hover="Dot: score; bar: interval. Lines: 0 and 1. Scores that have another range are not drawn",
         ),
@@ -282,7 +285,7 @@ def scores_table(view: ReleaseView, task: TaskCard, result: Result, names: dict[
                         direction=score.direction,
                     ),
                     cells.score_cell(score),
-                    _on_scale(view, score, least),
+                    _on_scale(score, least) if _is_drawn(view, score) else Cell("–"),
                     Cell(f"{score.n_units:,}", (score.n_units,), small=f"{score.unit}s"),
                     *(Cell(number(value), (value,)) for value in score.by_seed if several),
                 )
@@ -296,10 +299,13 @@ def _ends(score: Score) -> tuple[float, ...]:
     return (score.interval.low, score.interval.high) if score.interval else ()
 
 
-def _on_scale(view: ReleaseView, score: Score, least: float) -> Cell:
+def _is_drawn(view: ReleaseView, score: Score) -> bool:
+    """Whether a score cannot lie beyond the scale on which the scores of a result are drawn."""
     bounds = view.cards.metrics[score.metric].range
-    if bounds.min is None or bounds.max is None or bounds.min < -1 or bounds.max > 1:
-        return Cell("–")
+    return bounds.min is not None and bounds.max is not None and bounds.min >= -1 and bounds.max <= 1
+
+
+def _on_scale(score: Score, least: float) -> Cell:
     low, high = _ends(score) or (score.value, score.value)
     value, low, high, zero = ((end - least) / (1 - least) for end in (score.value, low, high, 0.0))
     return Cell(cells.score_cell(score).text, strip=Strip(value, low, high, lines=(zero, 1.0)))

@@ -125,21 +125,23 @@ def _skill_cell(view: ReleaseView, on: DatasetComparison, one: Standing, role: s
     row = one.rows.get(on.dataset.id)
     if row is None:
         return _why_none(view, on, one)
-    ranks, href = ranks_of(row), cells.page_of(row.result)
+    ranks, said, href = ranks_of(row), _ranks(row), cells.page_of(row.result)
+    small, more = ("", f", {said}" if said else "") if is_terse else (said, "")
     made = one.skills.get(on.dataset.id)
     if isinstance(made, CannotDiscriminate):
         why = f"Cannot discriminate here: the baseline, {number(made.baseline)}, is within noise of the ceiling"
-        return Cell("no room", (None, None, None, *ranks.raw), small=_ranks(row), hover=why, href=href, tone="control")
+        return Cell("no room", (None, None, None, *ranks.raw), small=small, hover=why + more, href=href, tone="control")
     if made is None:
-        return Cell("–", (None, None, None, *ranks.raw), small=_ranks(row), hover=row.note or "no skill", href=href)
+        why = row.note or "no skill"
+        return Cell("–", (None, None, None, *ranks.raw), small=small, hover=why + more, href=href)
     side: Side = "" if role == "baseline" else "above" if made.value > 0 else "below"
     is_plain = role == "baseline" or not round(made.value, DECIMALS)
     shade = 0 if is_plain else math.ceil(SHADES * math.sqrt(min(1.0, abs(made.value))))
     return Cell(
         number(made.value, DECIMALS, signed=role != "baseline"),
         (made.value, made.low, made.high, *ranks.raw),
-        small="" if is_terse else _ranks(row),
-        hover=f"Skill {number(made.value)} {interval(made.low, made.high)}" + (f", {_ranks(row)}" if is_terse else ""),
+        small=small,
+        hover=f"Skill {number(made.value)} {interval(made.low, made.high)}{more}",
         href=href,
         shade=shade,
         side=side,
@@ -197,7 +199,7 @@ def standings_figure(found: Standings, colours: dict[str, str]) -> Figure | None
         said = number(one.mean.value, DECIMALS, signed=True)
         bar = (alone.low, alone.high) if alone else None
         if found.has_many:
-            bar = _quartiles([each.value for each in points if each])
+            bar = None if alone else _quartiles([each.value for each in points if each])
         if bar:
             said += f" {interval(*bar, DECIMALS, signed=True)}"
         marks.append(
@@ -208,9 +210,9 @@ def standings_figure(found: Standings, colours: dict[str, str]) -> Figure | None
                 low=bar[0] if bar else None,
                 high=bar[1] if bar else None,
                 numbers=said,
-                word="" if alone else plural(one.mean.n, "study", "studies"),
+                word="" if alone and bar else plural(one.mean.n, "study", "studies"),
                 colour=colours.get(one.model.id, "var(--cg-ink)"),
-                faint=() if bar else tuple(each.value if each else None for each in points),
+                faint=() if bar or found.has_many else tuple(each.value if each else None for each in points),
             )
         )
     if not marks:
