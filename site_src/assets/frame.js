@@ -1,4 +1,4 @@
-// What the theme's frame lacks, and what links need in a site that is opened from disk.
+// What the theme's frame lacks.
 (function () {
   "use strict";
 
@@ -13,13 +13,4 @@
       region.setAttribute("aria-label", "Table");
     });
   });
-
-  // A disk has no server that would answer for a folder with its page.
-  if (location.protocol === "file:") {
-    const lead = (event) => {
-      const link = event.target.closest && event.target.closest("a[href]");
-      if (link && link.protocol === "file:" && link.pathname.endsWith("/")) link.pathname += "index.html";
-    };
-    ["pointerdown", "focusin", "click"].forEach((kind) => document.addEventListener(kind, lead, true));
-  }
 })();

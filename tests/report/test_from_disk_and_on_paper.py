@@ -27,6 +27,15 @@ def test_links_work_from_disk(disk):
     assert page.url == f"{root}/index.html"
 
 
+def test_a_reader_who_is_quicker_than_the_scripts_is_not_shown_a_folder(disk):
+    page, root = disk
+    page.route(lambda url: url.endswith(".js"), lambda route: route.fulfill(body="", content_type="text/javascript"))
+    page.goto(f"{root}/tasks/index.html")
+    page.get_by_role("link", name="Cell clustering", exact=True).press("Enter")
+    page.locator("#scores-pbmc68k-reduced").wait_for()
+    assert page.url == f"{root}/tasks/clustering/index.html"
+
+
 def test_search_works_from_disk(disk):
     page, root = disk
     page.locator("label.md-header__button[for=__search]").wait_for(state="attached")
