@@ -3,7 +3,8 @@
 ``python benchmarks/site_build.py`` writes ``site_build.json``; ``--table`` prints its tables. Each build is a process
 of its own. The result files are simulated: real cards, real files, numbers that were drawn at random. What is timed is
 what a maintainer waits for: the first build, one with all figures drawn already, and one where nothing has changed.
-Bare mkdocs-material builds as many pages with one table of 10 × 8 in Markdown each and a short navigation.
+Bare mkdocs-material builds as many pages with one table of 10 × 8 in Markdown each and a short navigation, in place of
+the site that was there, as ours. How long pages take to open is measured by ``page_load.py``.
 """
 
 from __future__ import annotations
@@ -188,6 +189,8 @@ def weigh(site: Path) -> dict[str, Any]:
 
 def measure(sizes: Iterable[int]) -> dict[str, Any]:
     """Build sites of several sizes, and a bare one with as many pages as the largest."""
+    from page_load import measure as open_pages
+
     found: dict[str, Any] = {"cpus": os.cpu_count(), "sizes": []}
     build = [sys.executable, "-m", "cellgauge", "build"]
     for n_results in sizes:
@@ -198,14 +201,27 @@ def measure(sizes: Iterable[int]) -> dict[str, Any]:
             one["cached"] = timed([*build, "--again"], folder)
             one["unchanged"] = timed(build, folder)
             one |= weigh(folder / "site")
+            one["opened"] = open_pages(folder / "site", ["", *_one_of_each(folder / "site"), _address(one["heaviest"])])
             with tempfile.TemporaryDirectory() as other:
                 bare(Path(other), one["pages"])
-                one["bare"] = timed(
-                    [sys.executable, "-m", "mkdocs", "build", "-q"], Path(other), NO_MKDOCS_2_WARNING="1"
-                )
+                for _ in range(2):
+                    one["bare"] = timed(
+                        [sys.executable, "-m", "mkdocs", "build", "-q"], Path(other), NO_MKDOCS_2_WARNING="1"
+                    )
             found["sizes"].append(one)
             print(json.dumps(one), file=sys.stderr, flush=True)
     return found
+
+
+def _one_of_each(site: Path) -> list[str]:
+    """Return the address of a task, a task on a dataset, a dataset, a model, a result and a comparison."""
+    kinds = ("tasks/*", "tasks/*/*", "datasets/*", "models/pca", "results/*/*/pca", "compare/*")
+    first = (sorted(path for path in site.glob(kind) if path.is_dir())[0] for kind in kinds)
+    return [f"{path.relative_to(site).as_posix()}/" for path in first]
+
+
+def _address(file: str) -> str:
+    return file.removesuffix("index.html")
 
 
 def tables(found: Mapping[str, Any]) -> str:
@@ -228,6 +244,16 @@ def tables(found: Mapping[str, Any]) -> str:
         f"| {one['results']:,} | {one['heaviest_kb']:.0f} (`{one['heaviest']}`) | {one['heaviest_gz_kb']:.0f} | "
         f"{one['median_result_kb']:.0f} | {one['search_index_kb']:.0f} |"
         for one in found["sizes"]
+    ]
+    opened = found["sizes"][-1].get("opened", [])
+    if not opened:
+        return "\n".join(lines)
+    lines += ["", "| page, of the largest release | first visit kB | seen after s | chart interactive after s |"]
+    lines += ["|--|--:|--:|--:|"]
+    lines += [
+        f"| `{page['path'] or 'home'}` | {page['kb']:.0f} | {page['painted_s']:.2f} | "
+        + (f"{page['live_s']:.2f} |" if page["live_s"] is not None else "no chart in view |")
+        for page in opened
     ]
     return "\n".join(lines)
 
