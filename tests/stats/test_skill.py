@@ -10,7 +10,7 @@ from scipy import stats as reference
 
 from cellgauge.stats.jackknife import jackknife_interval
 from cellgauge.stats.resampling import percentile_interval
-from cellgauge.stats.skill import CannotDiscriminate, Skill, skill, skill_jackknife
+from cellgauge.stats.skill import CannotDiscriminate, Skill, skill, skill_jackknife, skill_value
 
 
 def around(value: float, spread: float, n: int = 2000, seed: int = 1) -> np.ndarray:
@@ -208,3 +208,18 @@ def test_intervals_hold_their_value(seed: int):
     )
     assume(isinstance(found, Skill))
     assert found.low <= found.value <= found.high
+
+
+@given(
+    st.floats(-1, 1),
+    st.floats(0.5, 1.0),
+    st.sampled_from([0.0005, 0.02, 0.2]),
+    st.integers(0, 20),
+    st.sampled_from([1, -1]),
+)
+def test_the_value_alone_is_the_value_with_its_interval(score, baseline, spread, seed, sign):
+    replicates = around(sign * score, spread, 200, seed), around(sign * baseline, spread, 200, seed + 1)
+    asked = {"ceiling": sign * 1.0, "level": 0.95, "sign": sign}
+    made = skill(sign * score, sign * baseline, *replicates, **asked)
+    value = skill_value(sign * score, sign * baseline, *replicates, **asked)
+    assert value == (made.value if isinstance(made, Skill) else None)

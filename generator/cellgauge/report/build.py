@@ -25,7 +25,7 @@ from mkdocs.exceptions import MkDocsException
 from mkdocs.utils.yaml import yaml_load
 
 from cellgauge.cards import Project, UserError
-from cellgauge.report.frames import put_into_frames
+from cellgauge.report.frames import put_files, put_into_frames
 from cellgauge.report.release import release_shown
 from cellgauge.report.stage import Say, stage
 from cellgauge.report.unchanged import Built, inputs_digest
@@ -83,6 +83,7 @@ def build_site(
             with _epoch(staged.view.data_date):
                 _mkdocs(project, temporary, site_url)
             put_into_frames(temporary, staged.framed, staged.drawings.fill)
+            put_files(temporary, staged.pages)
             _let_a_disk_be_searched(temporary)
             _swap(temporary, out)
             built.note(inputs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Literal
 
 from cellgauge.cards import MetricCard, ScoreRef, TaskCard
@@ -193,7 +192,7 @@ def _rows(view: ReleaseView, comparison: TaskComparison, one: DatasetComparison)
             TableRow(
                 (
                     *_about(view, one, row.result, row.role),
-                    replace(name, small=row.note or "") if row.outdated else name,
+                    name._replace(small=row.note or "") if row.outdated else name,
                     cells.difference_cell(row.difference, why=why, p=row.adjusted_p, decimals=one.decimals),
                     word_of(row),
                     ranks_of(row, one.n_ranks),
@@ -281,7 +280,7 @@ def _difference_column(view: str, baseline: str, metric: str) -> Column:
 
 def _difference_in(row: Row, view: str, decimals: int) -> Cell:
     cell = cells.difference_cell(row.in_views.get(view), decimals=decimals)
-    return replace(cell, raw=cell.raw[:3])
+    return cell._replace(raw=cell.raw[:3])
 
 
 def _score(result: Result, key: str) -> Cell:

@@ -16,7 +16,7 @@ _ABSOLUTE = re.compile(r"^[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 def links_of(page: Page) -> frozenset[str]:
     """Return the addresses inside the site that a page links to, below its root."""
     found = set()
-    for href in {html.unescape(one) for one in _ADDRESS.findall(page.fragment)}:
+    for href in map(html.unescape, set(_ADDRESS.findall(page.fragment))):
         path = href.partition("#")[0]
         if path and not _ABSOLUTE.match(href):
             target = posixpath.normpath(posixpath.join("/", page.path, path)).lstrip("/")

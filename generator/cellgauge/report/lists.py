@@ -56,7 +56,7 @@ def _dataset_row(view: ReleaseView, card: DatasetCard) -> TableRow:
     group = "simulated" if card.evidence == "simulated" else "opened" if card.pinned else "closed"
     return TableRow(
         (
-            replace(cells.dataset_cell(card), small=card.summary),
+            cells.dataset_cell(card)._replace(small=card.summary),
             Cell(listing([organism.name for organism in card.organisms])),
             Cell(card.modality),
             Cell(f"{profile.n_cells:,}", (profile.n_cells,)) if profile else MISSING,
@@ -126,7 +126,7 @@ def models_table(view: ReleaseView, comparisons: dict[str, TaskComparison]) -> T
         rows.append(
             TableRow(
                 (
-                    replace(cells.model_cell(card, gates=view.gates_of(card.id)), small=card.summary),
+                    cells.model_cell(card, gates=view.gates_of(card.id))._replace(small=card.summary),
                     Cell("pretrained model" if card.pretrained else card.role),
                     Cell(card.output),
                     Cell(f"{card.parameters:,}" if card.parameters is not None else "–", (card.parameters,)),

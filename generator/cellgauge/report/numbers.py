@@ -8,8 +8,8 @@ SCORE_DECIMALS = 3
 
 def number(value: float, decimals: int = SCORE_DECIMALS, *, signed: bool = False) -> str:
     """Return a number with a fixed number of decimals; ``signed`` writes the plus, too."""
-    text = f"{abs(value):,.{decimals}f}"
-    if not text.strip("0.,"):  # zero, as it is written
+    text = format(abs(value), f",.{decimals}f")
+    if -1 < value < 1 and not text.strip("0."):  # zero, as it is written
         return text
     return ("−" if value < 0 else "+" if signed else "") + text
 

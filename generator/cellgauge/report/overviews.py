@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 
 from cellgauge.cards import MetricCard, ModelCard, TaskCard
 from cellgauge.report import cells
@@ -91,7 +90,7 @@ def _evaluation(view: ReleaseView, comparison: TaskComparison, result: Result, d
         middle = [
             cells.score_cell(row.score),
             cells.difference_cell(row.difference, p=row.adjusted_p, decimals=decimals),
-            replace(word_of(row), small=row.note or "" if row.outdated else ""),
+            word_of(row)._replace(small=row.note or "" if row.outdated else ""),
             ranks_of(row, one.n_ranks if one else None),
         ]
     metric = cards.metrics[task.primary.metric]

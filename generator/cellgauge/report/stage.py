@@ -126,9 +126,6 @@ def _write(project: Project, build: Path, staged: Staged, prose: dict[str, str],
         stub, fragment = _places(page)
         _put(docs / stub, _stub(page, fragment).encode())
         _put(overrides / fragment, staged.drawings.fill(page.fragment).encode())
-    for page in staged.pages:
-        for path, data in page.files.items():
-            _put(docs / path, data)
 
 
 def _put(path: Path, data: bytes) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cellgauge.cards import MetricCard, ModelCard, ScoreRef, TaskCard
 from cellgauge.report.comparison import TaskComparison
 from cellgauge.report.dataset_comparison import DatasetComparison, Row, replicates_of
 from cellgauge.report.release import ReleaseView
-from cellgauge.results.schema import Result
+from cellgauge.results.schema import Result, Score
 from cellgauge.stats.sensitivity import Sensitivity, leave_one_out
-from cellgauge.stats.skill import CannotDiscriminate, Skill, skill, skill_jackknife
+from cellgauge.stats.skill import CannotDiscriminate, Skill, skill, skill_jackknife, skill_value
 from cellgauge.stats.studies import Entry, Mean, aggregate
 
 MANY_DATASETS = 12
@@ -76,7 +78,8 @@ def standings(view: ReleaseView, comparison: TaskComparison) -> Standings:
             if one.dataset.id in rows
             and (made := skill_in(view, comparison, one, rows[one.dataset.id].result, task.primary.key, metric))
         }
-        entries = [_entry(one, "primary", task.primary.key, skills.get(one.dataset.id)) for one in measured]
+        values = {id_: made.value for id_, made in skills.items() if isinstance(made, Skill)}
+        entries = [_entry(one, "primary", task.primary.key, values.get(one.dataset.id)) for one in measured]
         found.append(Standing(model, rows, skills, aggregate(entries) if entries else None))
     found.sort(key=_place)
     return Standings(comparison, datasets, tuple(found), _sensitivity(view, comparison, measured, found))
@@ -97,6 +100,48 @@ def skill_in(
     None where the metric has no theoretical best, or where either score, its interval or the baseline's is missing.
     The baseline stands at 0, unless it is within noise of the ceiling.
     """
+    paired = _paired(view, comparison, one, result, key, metric)
+    if paired is None:
+        return None
+    ours, theirs, replicates, limits = paired
+    if ours.interval is None or ours.interval.n_groups is None:
+        return skill(ours.value, theirs.value, *replicates, **limits)
+    n_seeds = len(ours.by_seed)
+    return skill_jackknife(
+        np.array(ours.by_seed),
+        np.array(theirs.by_seed),
+        replicates[0].reshape(-1, n_seeds),
+        replicates[1].reshape(-1, n_seeds),
+        ours.interval.n_groups,
+        **limits,
+    )
+
+
+def _value_in(
+    view: ReleaseView, comparison: TaskComparison, one: DatasetComparison, result: Result, key: str, metric: MetricCard
+) -> float | None:
+    """Return the value of ``skill_in`` alone."""
+    paired = _paired(view, comparison, one, result, key, metric)
+    if paired is not None and paired[0].interval is not None and paired[0].interval.n_groups is None:
+        ours, theirs, replicates, limits = paired
+        return skill_value(ours.value, theirs.value, *replicates, **limits)
+    made = skill_in(view, comparison, one, result, key, metric)
+    return made.value if isinstance(made, Skill) else None
+
+
+class _Limits(TypedDict):
+    ceiling: float
+    level: float
+    sign: int
+
+
+_Replicates = tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]
+
+
+def _paired(
+    view: ReleaseView, comparison: TaskComparison, one: DatasetComparison, result: Result, key: str, metric: MetricCard
+) -> tuple[Score, Score, _Replicates, _Limits] | None:
+    """Return a score of a result and of the baseline, their replicates, and what their skill is measured by."""
     base = one.row(comparison.baseline.id)
     ceiling = metric.range.max if metric.direction == "higher" else metric.range.min
     if ceiling is None or base is None or base.outdated:
@@ -109,20 +154,8 @@ def skill_in(
     if result.replicates.stream != base.result.replicates.stream:
         return None
     replicates = replicates_of(view, result, ours), replicates_of(view, base.result, theirs)
-    level, sign = ours.interval.level, 1 if metric.direction == "higher" else -1
-    if ours.interval.n_groups is None:
-        return skill(ours.value, theirs.value, *replicates, ceiling=ceiling, level=level, sign=sign)
-    n_seeds = len(ours.by_seed)
-    return skill_jackknife(
-        np.array(ours.by_seed),
-        np.array(theirs.by_seed),
-        replicates[0].reshape(-1, n_seeds),
-        replicates[1].reshape(-1, n_seeds),
-        ours.interval.n_groups,
-        ceiling=ceiling,
-        level=level,
-        sign=sign,
-    )
+    sign = 1 if metric.direction == "higher" else -1
+    return ours, theirs, replicates, _Limits(ceiling=ceiling, level=ours.interval.level, sign=sign)
 
 
 def _sensitivity(
@@ -139,7 +172,7 @@ def _sensitivity(
                 each,
                 _family_of(view, comparison.task, ref),
                 ref.key,
-                skill_in(
+                _value_in(
                     view, comparison, each, one.rows[each.dataset.id].result, ref.key, view.cards.metrics[ref.metric]
                 ),
             )
@@ -162,6 +195,5 @@ def _family_of(view: ReleaseView, task: TaskCard, ref: ScoreRef) -> str:
     return declared or view.cards.metrics[ref.metric].family
 
 
-def _entry(one: DatasetComparison, family: str, metric: str, made: Skill | CannotDiscriminate | None) -> Entry:
-    value = made.value if isinstance(made, Skill) else None
+def _entry(one: DatasetComparison, family: str, metric: str, value: float | None) -> Entry:
     return Entry(one.dataset.study, one.dataset.id, family, metric, simulated=False, value=value)

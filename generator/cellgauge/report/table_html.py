@@ -6,6 +6,7 @@ takes several times as long.
 
 from __future__ import annotations
 
+import functools
 import html
 from collections.abc import Callable
 
@@ -16,7 +17,8 @@ from cellgauge.report.tables import Badge, Cell, Column, Direction, Row, Strip, 
 To = Callable[[str], str]
 """Returns an address as the page at hand has to write it."""
 
-_text = html.escape
+_text = functools.lru_cache(maxsize=65536)(html.escape)
+"""Escapes a text; most come again and again, such as names, and numbers in a column that is sorted by them."""
 
 
 def table(one: Table, to: To, sortable: bool = True) -> Markup:

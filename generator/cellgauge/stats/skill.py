@@ -84,6 +84,29 @@ def skill(
     return Skill((score - baseline) / (ceiling - baseline), low, high)
 
 
+def skill_value(
+    score: float,
+    baseline: float,
+    replicates: Floats,
+    baseline_replicates: Floats,
+    *,
+    ceiling: float,
+    level: float,
+    sign: int,
+) -> float | None:
+    """Return the value of `skill`, and None where there is no skill.
+
+    Takes what `skill` takes, and hardly any time where no replicate of the baseline is at the ceiling: then an interval
+    decides nothing.
+    """
+    _check(score, baseline, ceiling)
+    room = sign * (ceiling - finite(baseline_replicates, "baseline_replicates", 1))
+    if min(room.min(), sign * (ceiling - baseline)) > 0:
+        return (score - baseline) / (ceiling - baseline)
+    made = skill(score, baseline, replicates, baseline_replicates, ceiling=ceiling, level=level, sign=sign)
+    return made.value if isinstance(made, Skill) else None
+
+
 def skill_jackknife(
     by_seed: Floats,
     baseline_by_seed: Floats,
