@@ -183,7 +183,11 @@ def _scores_part(pair: ModelPair, table: Table) -> Table:
 
 def _leakage_part(table: Table) -> Table:
     """Return what each model had seen of each dataset, said once where tasks agree."""
-    part = table.part("leakage", "Seen in pretraining?", columns=["dataset", "first_leakage", "second_leakage"])
+    part = table.part(
+        "leakage",
+        f"Seen in pretraining? {cells.NOT_AUDITED.capitalize()}",
+        columns=["dataset", "first_leakage", "second_leakage"],
+    )
     distinct = {tuple(cell.raw for cell in row.cells): row for row in part.rows}
     return replace(part, rows=tuple(distinct.values()))
 

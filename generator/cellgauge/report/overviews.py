@@ -74,6 +74,8 @@ def evaluations(
     rows = [_evaluation(view, comparisons[result.task.id], result, decimals) for result in results]
     rows.sort(key=lambda row: [alphabetical(cell.text) for cell in row.cells[:3]])
     kept = [column.key for column in columns if column.key not in without]
+    if any(result.leakage.leakage_class for result in results):
+        caption += f". Leakage: {cells.NOT_AUDITED}"
     table = Table(id_, caption, tuple(columns), tuple(rows), sorted_by=(kept[0], "ascending"))
     return table.part(id_, caption, columns=kept)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from cellgauge.cards import Card, DatasetCard, Family, MetricCard, ModelCard, TaskCard
 from cellgauge.report import cells, counted, lists, overviews
-from cellgauge.report.cite import cite_result
+from cellgauge.report.cite import cite_release, cite_result
 from cellgauge.report.compare import compare_works
 from cellgauge.report.confusion import confusion_of, matrix_key
 from cellgauge.report.details import read_details
@@ -92,7 +92,16 @@ def home_page(renderer: Renderer, meta: dict[str, Any], body: str) -> Page:
     title = str(meta.get("title", "Home"))
     description = str(meta.get("description", ""))
     tiles = _tiles(renderer)
-    html = renderer.fragment("home.html", "", title=title, description=description, body=body, tiles=tiles)
+    view = renderer.view
+    html = renderer.fragment(
+        "home.html",
+        "",
+        title=title,
+        description=description,
+        body=body,
+        tiles=tiles,
+        citation=cite_release(view.name, view.data_date, renderer.site_url) if view.name and view.data_date else None,
+    )
     words = " ".join(f"{tile.task.name}: {tile.verdict.sentence}" for tile in tiles)
     return Page("", title, description, html, search=words)
 
