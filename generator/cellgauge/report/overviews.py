@@ -169,9 +169,11 @@ def scorecard(comparisons: Comparisons, model: ModelCard, colour: str) -> Figure
 def _against_baseline(comparison: TaskComparison, one: DatasetComparison, row: Row, colour: str, decimals: int) -> Mark:
     assert row.difference is not None  # noqa: S101 (callers choose such rows)
     low, high = row.difference.low, row.difference.high
-    label = f"{comparison.task.name}, {one.dataset.name}" if len(comparison.datasets) > 1 else comparison.task.name
+    several = len(comparison.datasets) > 1
+    label = f"{comparison.task.name}, {one.dataset.name}" if several else comparison.task.name
+    says_so = several and one.dataset.name.lower().startswith("simulated")
     return Mark(
-        label=f"{label} (simulated)" if one.dataset.evidence == "simulated" else label,
+        label=label if one.dataset.evidence != "simulated" or says_so else f"{label} (simulated)",
         value=row.difference.value,
         low=low,
         high=high,

@@ -9,9 +9,12 @@ from typing import Any
 
 from cellgauge.cards import Card, DatasetCard, Family, MetricCard, ModelCard, TaskCard
 from cellgauge.report import cells, counted, lists, overviews
+from cellgauge.report.charts import Figure
 from cellgauge.report.cite import cite_release, cite_result
 from cellgauge.report.compare import compare_works
+from cellgauge.report.comparison import TaskComparison, kind_of
 from cellgauge.report.confusion import confusion_of, matrix_key
+from cellgauge.report.dataset_comparison import DatasetComparison
 from cellgauge.report.details import read_details
 from cellgauge.report.health import health_table
 from cellgauge.report.leaderboard import forest
@@ -65,26 +68,52 @@ class TaskTile:
     verdict: Any
     figure: Any
     dataset: DatasetCard | None
+    """The one that the figure shows."""
     more: int
     """Further datasets with results."""
+    why: str
+    """Why it shows this one; empty where there is no other."""
 
 
 def _tiles(renderer: Renderer) -> list[TaskTile]:
     tiles = []
+    full = {(one.task, one.dataset) for one in renderer.quality.findings if one.check == "at-ceiling"}
     for comparison in renderer.comparisons.values():
-        drawn = [(one, forest(comparison, one, renderer.colours, few=True)) for one in comparison.datasets]
-        first = next(((one, figure) for one, figure in drawn if figure is not None), None)
+        task = comparison.task
+        drawn = [(one, figure) for one in comparison.datasets if (figure := _mini(renderer, comparison, one))]
+        # Of several, the measured come first; the first is kept where all else is equal.
+        best = max(drawn, key=lambda each: _worth_showing(each[0], full, task), default=None)
+        on, figure = best or (None, None)
         tiles.append(
             TaskTile(
-                comparison.task,
+                task,
                 comparison.verdict(),
-                first[1] if first else None,
-                first[0].dataset if first else None,
-                max(0, sum(figure is not None for _, figure in drawn) - 1),
+                figure,
+                on.dataset if on else None,
+                max(0, len(drawn) - 1),
+                _why_shown(comparison, on, full) if on and len(drawn) > 1 else "",
             )
         )
     # Tasks with something to show come first, and planned ones last.
     return sorted(tiles, key=lambda tile: (tile.figure is None, tile.task.implementation is None, tile.task.id))
+
+
+def _mini(renderer: Renderer, comparison: TaskComparison, one: DatasetComparison) -> Figure | None:
+    return forest(comparison, one, renderer.colours, few=True)
+
+
+def _worth_showing(one: DatasetComparison, full: set[tuple[str | None, str | None]], task: TaskCard) -> tuple[int, ...]:
+    """Return what the dataset of a small figure is chosen by: measured, room above the baseline, most models."""
+    return (kind_of(one) == "measured", (task.id, one.dataset.id) not in full, len(one.judged))
+
+
+def _why_shown(comparison: TaskComparison, one: DatasetComparison, full: set[tuple[str | None, str | None]]) -> str:
+    kind = kind_of(one)
+    all_full = all(
+        (comparison.task.id, other.dataset.id) in full for other in comparison.datasets if kind_of(other) == kind
+    )
+    room = "" if all_full else f"with room above {comparison.baseline.name} and "
+    return f"Shown of the {kind} data: {room}with the most models."
 
 
 def home_page(renderer: Renderer, meta: dict[str, Any], body: str) -> Page:
