@@ -16,7 +16,7 @@ from cellgauge.report.comparison import TaskComparison, kind_of
 from cellgauge.report.confusion import confusion_of, matrix_key
 from cellgauge.report.dataset_comparison import DatasetComparison
 from cellgauge.report.details import read_details
-from cellgauge.report.health import health_table
+from cellgauge.report.health import correlations, health_table, over_places
 from cellgauge.report.leaderboard import forest
 from cellgauge.report.many import Work
 from cellgauge.report.missing import missing_pairs
@@ -316,21 +316,26 @@ def metric_page(renderer: Renderer, metric: MetricCard) -> Page:
     """Draw a metric: its definition, when it misleads, and what controls measure by it."""
     path = f"metrics/{metric.id}/"
     tasks = [task for task in renderer.view.cards.tasks.values() if any(ref.metric == metric.id for ref in task.scores)]
+    found = [one for one in renderer.healths if one.ref.metric == metric.id]
+    beside = correlations(renderer.view, found)
+    csv = f"{path}correlations.csv"
     html = renderer.fragment(
         "metric.html",
         path,
         card=metric,
         tasks=tasks,
+        correlations=over_places(beside) if beside else None,
+        csv=csv,
         health=health_table(
             renderer.view,
-            [one for one in renderer.healths if one.ref.metric == metric.id],
+            found,
             "health",
             f"How well {metric.name} tells models apart in this release",
             of="metric",
         ),
         controls=overviews.controls_by(renderer.view, metric),
     )
-    return _card_page(metric, path, html, extra=metric.short_name)
+    return _card_page(metric, path, html, extra=metric.short_name, files={csv: beside.to_csv()} if beside else {})
 
 
 def _card_page(card: Card, path: str, html: str, extra: str = "", files: dict[str, bytes] | None = None) -> Page:
