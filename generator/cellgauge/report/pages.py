@@ -29,6 +29,7 @@ from cellgauge.report.scored import scored_cells
 from cellgauge.report.spread import distributions
 from cellgauge.report.tables import Table
 from cellgauge.report.task_pages import task_works
+from cellgauge.report.units import by_unit
 from cellgauge.results.schema import Result
 from cellgauge.results.store import to_json
 
@@ -381,6 +382,7 @@ def result_page(renderer: Renderer, result: Result) -> Page:
         badges=(*cells.dataset_badges(dataset), *model_badges),
         scores=overviews.scores_table(view, task, result, names),
         spread=distributions(view, comparison, one, row, colour) if one and row else [],
+        units=by_unit(comparison, row, colour) if row and row.score else None,
         names=names,
         details=read_details(shown, result.seeds, views),
         matrix=matrix,
