@@ -209,7 +209,9 @@ def status_text(status: str) -> str:
 
 
 def why_empty(status: str, reason: str | None) -> str:
-    """Return a sentence or two on why there are no scores."""
+    """Return a sentence or two on why there are no scores; a reason says more than that nobody has run it."""
+    if status == "not_run" and reason:
+        return f"Not run: {sentence(reason)}"
     return f"{status_text(status).capitalize()}: {EXPLANATION[status]} {sentence(reason)}".strip()
 
 
