@@ -39,7 +39,7 @@ def test_attempted_and_planned_ones_are_all_there(release, render):
     }
     assert (
         "1 of 3 evaluations to run have scores; 1 failed and 1 not run. "
-        "Of 4 combinations of task, dataset and model, 1 not applicable." in text(page)
+        "Of 4 combinations of task, dataset and model the others could not be run: 1 not applicable." in text(page)
     )
     assert ">Cell clustering: NMF on PBMC 68k (reduced)</a>" in page.fragment
     assert "<script>" not in page.fragment
@@ -67,9 +67,9 @@ def test_data_that_nobody_has_opened_are_counted_apart(release, render):
     release.plan("perturbation", "norman", "additive", "not_run", "nobody has opened these data")
     page = missing_page(render(release.finish()))
     assert "0 of 1 evaluation to run have scores; 1 not run." in text(page)
-    assert "Of 2 combinations of task, dataset and model, 1 not opened." in text(page)
+    assert "the others could not be run: 1 data not opened." in text(page)
     assert {one["status"] for one in records(page)} == {"not_run"}, "files keep the status of the plan"
-    assert 'id="status-not_opened"' in page.fragment
+    assert 'id="status-data_not_opened"' in page.fragment
 
 
 def test_fifteen_thousand_reasons_stay_light(release, render):

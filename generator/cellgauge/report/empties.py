@@ -16,7 +16,7 @@ MOST_REASONS = 100
 """More reasons than this of one status become a number: the CSV has them all."""
 _NAMED = 4
 """More names than this become a number."""
-NOT_OPENED = "not_opened"
+NOT_OPENED = "data_not_opened"
 """What the plan calls not run, on data that nobody has opened: a kind of its own on pages, a status in no file."""
 _NEVER = ("weights_unavailable", "declined_leakage", NOT_OPENED, "not_applicable")
 """What could not be run, for whatever reason."""
@@ -111,7 +111,7 @@ def counts_table(view: ReleaseView, empties: list[Empty]) -> Table:
     rows = [row for row in rows if row.cells[1].raw != (0,)]
     if len(rows) > 1:
         rows.append(_counts(view, empties, None, kinds))
-    return Table("counts", "Evaluations by task", columns, tuple(rows), {"all": ""})
+    return Table("counts", "Combinations of dataset and model, by task", columns, tuple(rows), {"all": ""})
 
 
 def _counts(view: ReleaseView, empties: list[Empty], task: str | None, kinds: list[str]) -> Row:
@@ -187,7 +187,11 @@ def summary(view: ReleaseView, empties: list[Empty]) -> str:
     never = {kind: count for kind, count in counts.items() if kind in _NEVER}
     to_run = plural(done + sum(tried.values()), "evaluation")
     said = f"{done:,} of {to_run} to run have scores" + (f"; {_in_words(tried)}." if tried else ".")
-    return f"{said} Of {total:,} combinations of task, dataset and model, {_in_words(never)}." if never else said
+    if not never:
+        return said
+    return (
+        f"{said} Of {total:,} combinations of task, dataset and model the others could not be run: {_in_words(never)}."
+    )
 
 
 def _in_words(counts: dict[str, int]) -> str:
