@@ -204,6 +204,35 @@ def test_a_small_ratio_keeps_two_digits(ours, theirs, text):
     assert _ratio([Cell("", (ours,)), Cell("", (theirs,))], same_machine=True).text == text
 
 
+def test_memory_that_is_next_to_nothing_has_no_ratio():
+    for ours, theirs in ((0, 1), (132, 1), (9.9, 500)):
+        cell = _ratio([Cell("", (ours,)), Cell("", (theirs,))], same_machine=True, least=10)
+        assert (cell.text, cell.raw, cell.small) == ("–", (None,), "too small to compare")
+    assert _ratio([Cell("", (20,)), Cell("", (10,))], same_machine=True, least=10).text == "2.00 ×"
+
+
+def test_a_cost_that_is_the_same_for_every_task_stands_once(release, render):
+    for task in ("clustering", "embedding"):
+        for model in ("nmf", "svd"):
+            release.add(task, BLOOD, model, 0.5)
+    for model in ("nmf", "svd"):
+        release.add("clustering", TOY, model, 0.5)
+    page = next(page for page in draw(render(release.finish())) if page.path == "compare/nmf--svd/")
+    cost = page.fragment.partition('id="cost"')[2].partition("</table>")[0]
+    assert cost.count('<th scope="row"') == 2
+    assert "<small>Cell clustering and Embedding quality</small>" in cost
+
+
+def test_pairs_of_simulated_data_alone_are_marked(release, render):
+    for model in ("nmf", "svd"):
+        release.add("clustering", TOY, model, 0.5)
+    release.add("clustering", BLOOD, "svd", 0.5)
+    release.add("clustering", BLOOD, "pca", 0.5)
+    index = next(page for page in draw(render(release.finish())) if page.path == "compare/").fragment
+    assert index.count("simulated data only") == 1
+    assert re.search(r'nmf--svd/">NMF and Truncated SVD</a> <span[^>]*>simulated data only<', index)
+
+
 def test_costs_of_different_machines_have_no_ratio(release, pair_of):
     for model in ("nmf", "svd"):
         release.add("clustering", BLOOD, model, 0.5)

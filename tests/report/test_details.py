@@ -52,3 +52,8 @@ def test_names_that_differ_only_in_punctuation_get_ids_of_their_own():
     details = read_details({name: {"x": 1, "y": 2} for name in ("CD4+", "CD4-", "β", "γ")}, [42])
     ids = [table.id for table in details.tables]
     assert len(set(ids)) == len(ids) == 4
+
+
+def test_what_and_how_many_have_names_of_their_own():
+    facts = read_details({"folds": "cells", "n_folds": 5, "n_clusters": 8}, [42]).facts
+    assert facts == (("Folds", "cells"), ("Number of folds", "5"), ("Clusters", "8"))

@@ -13,6 +13,7 @@ from cellgauge.report.leaderboard import forest, leaderboard, parts
 from cellgauge.report.numbers import interval, number
 from cellgauge.report.overviews import evaluations, model_colours, scorecard, scores_on
 from cellgauge.report.release import load_release
+from cellgauge.report.stage import stage
 
 PBMC = "pbmc68k-reduced"
 VALUES = {"pca": 0.5, "svd": 0.56, "nmf": 0.47, "raw-expression": 0.4, "oracle": 0.99, "random": -0.0002}
@@ -165,3 +166,16 @@ def marks_of(svg: str, layer: str) -> str:
 def dashes(svg: str) -> list[str]:
     """Dashed lines; the separator above controls is dashed too, and none of the lines."""
     return re.findall(r'stroke-dasharray="4,4"', marks_of(svg, "lines"))
+
+
+def test_a_card_of_a_task_draws_a_dataset_on_which_models_can_differ(release):
+    member = next(iter(release.cards.families.values())).members[0].id
+    for model in ("pca", "svd", "nmf"):
+        release.add("clustering", "pbmc68k-reduced", model, 0.99)
+        release.add("clustering", "toy-blood", model, 0.5)
+    for model in ("pca", "svd"):
+        release.add("clustering", member, model, 0.5)
+    home = stage(release.finish(), None).fragment("")
+    name = release.cards.datasets[member].name
+    assert f"Difference to PCA on {name}: right is better. Shown of the measured data: with room above PCA" in home
+    assert "2 more datasets on the task" in home

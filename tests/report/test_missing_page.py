@@ -37,7 +37,11 @@ def test_attempted_and_planned_ones_are_all_there(release, render):
         ("clustering", "svd"): ("not_run", "Planned to run, and not run yet.", ""),
         ("batch-integration", "svd"): ("not_applicable", "It has no batches.", ""),
     }
-    assert "3 of 4 planned evaluations have no scores: 1 failed, 1 not run and 1 not applicable." in text(page)
+    assert (
+        "1 of 3 evaluations to run have scores; 1 failed and 1 not run. "
+        "Of 4 combinations of task, dataset and model the others could not be run: 1 not applicable." in text(page)
+    )
+    assert ">Cell clustering: NMF on PBMC 68k (reduced)</a>" in page.fragment
     assert "<script>" not in page.fragment
     assert f'href="../results/clustering/{BLOOD}/nmf/"' in page.fragment
     folded = re.findall(r'id="status-(\w+)".*?<details class="cg-missing"( open)?>', page.fragment, re.DOTALL)
@@ -53,9 +57,19 @@ def test_counts_of_the_table_are_those_of_the_download(release, render):
     rows = re.findall(r"<tr>(.*?)</tr>", page.fragment, re.DOTALL)
     shown = [re.findall(r'data-sort="(\d+)"', row) for row in rows]
     assert [one for one in shown if one] == [
-        ["3", "1", "2", "1", "1"], ["2", "0", "2", "0", "0"], ["5", "1", "4", "1", "1"],
+        ["3", "1", "1", "2", "1", "1"], ["2", "0", "0", "2", "0", "0"], ["5", "1", "1", "4", "1", "1"],
     ]  # fmt: skip
     assert len(records(page)) == 4
+
+
+def test_data_that_nobody_has_opened_are_counted_apart(release, render):
+    release.plan("clustering", BLOOD, "svd", "to_run")
+    release.plan("perturbation", "norman", "additive", "not_run", "nobody has opened these data")
+    page = missing_page(render(release.finish()))
+    assert "0 of 1 evaluation to run have scores; 1 not run." in text(page)
+    assert "the others could not be run: 1 data not opened." in text(page)
+    assert {one["status"] for one in records(page)} == {"not_run"}, "files keep the status of the plan"
+    assert 'id="status-data_not_opened"' in page.fragment
 
 
 def test_fifteen_thousand_reasons_stay_light(release, render):

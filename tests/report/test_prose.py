@@ -111,5 +111,23 @@ def test_usual_formulas_are_drawn(latex):
     assert "<math" in to_mathml(latex, "x.md")
 
 
-def test_subscripts_of_symbols():
-    assert str(symbol("n_ij is <b>")) == "<i>n</i><sub>ij</sub> is &lt;b&gt;"
+def test_a_formula_is_written_as_browsers_set_it_well():
+    made = str(to_mathml(r"\mathrm{median}_i\, |s'_c| + \bar{b} + \min_{c \in C} x", "a card"))
+    assert "<mi>median</mi>" in made, "an upright word is one identifier"
+    assert "<mo>′</mo>" in made
+    assert '<mover accent="true"><mrow><mi>b</mi></mrow><mo stretchy="false">¯</mo></mover>' in made
+    assert "<munder><mo>min</mo>" in made
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("n_ij is the size of a cell i", "<i>n</i><sub><i>ij</i></sub> is the size of a cell <i>i</i>"),
+        ("TP_c is one", "TP<sub><i>c</i></sub> is one"),
+        ("b̄_c(i) and ŷ_i", "<i>b̄</i><sub><i>c</i></sub>(<i>i</i>) and <i>ŷ</i><sub><i>i</i></sub>"),
+        ("a(i) is Pearson's", "<i>a</i>(<i>i</i>) is Pearson&#39;s"),
+        ("A type of I <b>", "A type of I &lt;b&gt;"),
+    ],
+)
+def test_letters_of_a_formula_look_the_same_below_it(line, wanted):
+    assert symbol(line) == wanted

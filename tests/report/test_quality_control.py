@@ -154,6 +154,26 @@ def test_results_of_earlier_cards_and_of_unverified_cells(release, edit, found):
     assert bare.found == "1 of 1 result come from cells that could not be verified"
 
 
+def test_a_model_beyond_the_best_control_is_found_with_both_numbers(release, found):
+    for model, value in {"pca": 0.6, "svd": 0.7, "nmf": 0.39, "oracle": 0.4, "random": 0.001}.items():
+        release.add("clustering", BLOOD, model, value)
+    findings = found(release.finish(), "beaten-control")
+    (primary,) = [one for one in findings if one.severity == "doubtful"]
+    assert primary.metric == release.cards.tasks["clustering"].primary.metric
+    assert re.search(
+        r"by ARI, Truncated SVD and PCA lie beyond the best control: Truncated SVD has 0\.700 \[", primary.found
+    )
+    assert re.search(r"Oracle 0\.400 \[", primary.found)
+    assert {one.severity for one in findings if one is not primary} == {"note"}
+    assert len(findings) > 1
+
+
+def test_a_model_within_noise_of_the_best_control_is_no_finding(release, found):
+    for model, value in {"pca": 0.5, "svd": 0.41, "oracle": 0.4, "random": 0.001}.items():
+        release.add("clustering", BLOOD, model, value, noise=0.2)
+    assert found(release.finish(), "beaten-control") == []
+
+
 def silence(project, text: str) -> None:
     (project.site_src / "quality.yaml").write_text(text, encoding="utf-8")
 
@@ -194,6 +214,14 @@ def test_a_silence_of_nothing_is_a_finding(release, render, quality_of):
     (idle,) = quality_of(project).open
     assert (idle.check, idle.model) == ("silences", "random")
     assert "silences nothing" in text(quality_page(render(project)))
+
+
+def test_a_silence_of_what_a_release_has_no_results_of_is_none(release, quality_of):
+    for model, value in GOOD.items():
+        release.add("clustering", BLOOD, model, value)
+    project = release.finish()
+    silence(project, WRONG.replace("model: random", "dataset: toy-blood"))
+    assert quality_of(project).open == []
 
 
 @pytest.mark.parametrize(

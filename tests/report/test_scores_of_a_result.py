@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from cellgauge.report.comparison import compare_task
 from cellgauge.report.numbers import interval, number
 from cellgauge.report.overviews import scores_table
 from cellgauge.report.release import load_release
+from cellgauge.report.spread import distributions
 from cellgauge.report.tables import Table
+from cellgauge.report.units import by_unit, values_by_unit
 
 BLOOD, PRIMARY = "pbmc68k-reduced", "adjusted-rand-index"
 
@@ -63,3 +66,36 @@ def test_bug_a_score_that_is_not_drawn_moved_the_scale(release, edit) -> None:
 
 def halves(release) -> dict[str, float]:
     return {ref.key: 0.5 for ref in release.cards.tasks["clustering"].scores}
+
+
+def test_each_type_has_its_dot_where_the_result_keeps_its_value(release) -> None:
+    by_seed = [{"silhouette_by_label": {"B": 0.5 + 0.1 * seed, "T": 0.2}} for seed in range(3)]
+    release.add("embedding", BLOOD, "svd", 0.4, more_details={"by_seed": by_seed})
+    logistic = {"by_class_logistic-regression": {"B": {"f1": 0.9, "auroc": 1.0}, "T": {"f1": None}}}
+    release.add("classification", BLOOD, "svd", 0.4, more_details=logistic)
+    release.add("clustering", BLOOD, "svd", 0.4)
+    view = load_release(release.finish(), None)
+    tasks = view.cards.tasks
+    found = values_by_unit(tasks["embedding"], view.results["embedding", BLOOD, "svd"])
+    assert found == {"B": pytest.approx([0.5, 0.6, 0.7]), "T": [0.2] * 3}
+    assert values_by_unit(tasks["classification"], view.results["classification", BLOOD, "svd"]) == {"B": [0.9]}
+    comparison = compare_task(view, tasks["embedding"])
+    figure, why = by_unit(comparison, comparison.on(BLOOD).row("svd"), "black")
+    assert [(mark.label, mark.numbers) for mark in figure.marks] == [("B", "0.600"), ("T", "0.200")]
+    assert figure.reference == view.results["embedding", BLOOD, "svd"].score("silhouette-label").value
+    comparison = compare_task(view, tasks["clustering"])
+    figure, why = by_unit(comparison, comparison.on(BLOOD).row("svd"), "black")
+    assert figure is None
+    assert why == "ARI is a score of the whole partition: no cell or type has a value of its own."
+
+
+def test_no_bar_stands_beyond_what_a_score_can_be(release) -> None:
+    release.add("clustering", BLOOD, "svd", 0.99, noise=0.02)
+    view = load_release(release.finish(), None)
+    comparison = compare_task(view, view.cards.tasks["clustering"])
+    assert view.replicates(view.results["clustering", BLOOD, "svd"])[0].max() > 1, "centring moves some there"
+    one = comparison.on(BLOOD)
+    (drawn,) = distributions(view, comparison, one, one.row("svd"), "black")
+    assert drawn.bins[-1].high == 1
+    assert sum(each.share for each in drawn.bins) == pytest.approx(1)
+    assert "moved beyond" in drawn.note

@@ -12,7 +12,7 @@ import pytest
 
 from cellgauge.cards import Project
 from cellgauge.report.comparison import TaskComparison, compare_task
-from cellgauge.report.health import health_table, healths, over_datasets
+from cellgauge.report.health import correlations, health_table, healths, over_datasets, over_places
 from cellgauge.report.release import ReleaseView, load_release
 from cellgauge.report.standing import standings
 from cellgauge.report.standing_tables import sensitivity_table, standings_figure, standings_table
@@ -127,6 +127,29 @@ def test_health_counts_pairs_and_saturation(release) -> None:
     assert (primary["told_apart"], primary["told_apart_pairs"]) == (5, 6)
     assert primary["at_best"] == 0
     assert primary["near_first"] == 0
+
+
+def test_a_metric_is_set_beside_every_other_one(other_blood, release) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    values = {"pca": 0.5, "svd": 0.6, "nmf": 0.8, "raw-expression": 0.2}
+    nmi = {PBMC: [0.3, 0.7, 0.6, 0.1], OTHER: [0.9, 0.2, 0.4, 0.6]}
+    for dataset, others in nmi.items():
+        for (model, value), other in zip(values.items(), others, strict=True):
+            release.add("clustering", dataset, model, value, scores={"normalized-mutual-information": other})
+    view, comparison = load(release.finish())
+    found = [one for one in healths(view, [comparison]) if one.ref.metric == "adjusted-rand-index"]
+    full = correlations(view, found)
+    assert full is not None
+    expected = {dataset: stats.spearmanr(list(values.values()), others).statistic for dataset, others in nmi.items()}
+    beside = {one["dataset"]: one["correlation"] for one in full.records() if one["other"].startswith("normalized")}
+    assert beside == pytest.approx(expected)
+    assert {one["other"] for one in full.records()} == {
+        "normalized-mutual-information", "homogeneity", "completeness",
+    }, "every other metric of the task"  # fmt: skip
+    (row,) = [one for one in over_places(full).records() if one["other"].startswith("normalized")]
+    assert (row["places"], row["least"], row["most"]) == (2, min(beside.values()), max(beside.values()))
+    assert row["median"] == pytest.approx(np.median(list(beside.values())))
+    assert correlations(view, []) is None
 
 
 def test_health_over_datasets_adds_up(other_blood, release) -> None:

@@ -17,6 +17,7 @@ from cellgauge.cards.read import check, parse_yaml, read_text
 
 CheckId = Literal[
     "control-order",
+    "beaten-control",
     "failed-runs",
     "failed-gates",
     "not-run",

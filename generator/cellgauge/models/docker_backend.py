@@ -62,8 +62,8 @@ class DockerBackend:
         except (DockerException, ValueError, *_GONE) as error:  # the second for an address that is none
             where = os.environ.get("DOCKER_HOST", "its usual place")
             raise BackendMissing(
-                f"no Docker daemon answers at {where}: start Docker, or set DOCKER_HOST to the daemon's address "
-                f"({_short(error)})"
+                f"no Docker daemon answers at {where}: start Docker, or set DOCKER_HOST to the daemon's address",
+                _short(error),
             ) from None
 
     def __enter__(self) -> DockerBackend:

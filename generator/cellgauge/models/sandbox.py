@@ -12,7 +12,22 @@ from cellgauge.cards.problems import UserError
 
 
 class BackendMissing(UserError):
-    """Nothing on this machine can run containers."""
+    """Nothing on this machine can run containers.
+
+    Parameters
+    ----------
+    reason
+        What is missing and what to do, in a sentence that a reader of results can follow.
+    detail
+        What the program that was asked said, for a log.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason, self.detail = reason, detail
+
+    def __str__(self) -> str:
+        return f"{self.reason} ({self.detail})"
 
 
 class ImageMissing(UserError):

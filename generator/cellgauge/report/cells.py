@@ -17,6 +17,8 @@ LEAKAGE: dict[str, tuple[str, str]] = {
     "gray": ("◌", "not enough is documented to tell"),
 }
 """Shape and meaning of each leakage class; the colour is never alone. Triangles are kept for verdicts."""
+NOT_AUDITED = "documented; not audited yet"
+"""What every leakage class rests on: no overlap of cells was searched for."""
 
 WALL = Column(
     "seconds_per_embedding", "Time per embedding (s)", ("", "evaluation"), numeric=True, direction="lower",
@@ -43,7 +45,11 @@ _GATES_OF_EMBEDDINGS: dict[GateName, str] = {
 }
 _GATES_OF_PREDICTIONS = _GATES_OF_EMBEDDINGS | {"order": "order of cells and genes", "batch-size": "number asked for"}
 LEAKAGE_COLUMN = Column(
-    "leakage", "Leakage", ("", "evidence"), hover="Whether the model saw these data in training", choices=True
+    "leakage",
+    "Leakage",
+    ("", "evidence"),
+    hover=f"Whether the model saw these data in training: {NOT_AUDITED}",
+    choices=True,
 )
 
 
@@ -203,7 +209,9 @@ def status_text(status: str) -> str:
 
 
 def why_empty(status: str, reason: str | None) -> str:
-    """Return a sentence or two on why there are no scores."""
+    """Return a sentence or two on why there are no scores; a reason says more than that nobody has run it."""
+    if status == "not_run" and reason:
+        return f"Not run: {sentence(reason)}"
     return f"{status_text(status).capitalize()}: {EXPLANATION[status]} {sentence(reason)}".strip()
 
 

@@ -24,6 +24,8 @@ from cellgauge.report.tables import Cell, Column, Raw, Row, Table
 
 _WORD_PX = 84
 """Room for the longest verdict."""
+_USUAL_LETTERS = 40
+"""Names of so many letters leave the marks enough room."""
 _ARROWS = {-1: "triangle-left", 0: "circle", 1: "triangle-right"}
 VALUE = Column("value", "Value", ("", "low", "high"), numeric=True)
 NAME = Column("name", "Name")
@@ -217,13 +219,13 @@ class _Shape:
 
 _SHAPES: dict[Layout, _Shape] = {
     "wide": _Shape(
-        width=760, left=0, right=0, step=30, label_dy=0, numbers_dy=0, ticks=6, letters=40, font=13, axis=48
+        width=760, left=0, right=0, step=30, label_dy=0, numbers_dy=0, ticks=6, letters=54, font=13, axis=48
     ),
     "narrow": _Shape(
-        width=340, left=10, right=10, step=50, label_dy=-19, numbers_dy=-19, ticks=4, letters=40, font=13, axis=48
+        width=340, left=10, right=10, step=50, label_dy=-19, numbers_dy=-19, ticks=4, letters=50, font=13, axis=48
     ),
     "mini": _Shape(
-        width=320, left=0, right=14, step=21, label_dy=0, numbers_dy=0, ticks=3, letters=17, font=12, axis=24
+        width=320, left=0, right=14, step=21, label_dy=0, numbers_dy=0, ticks=3, letters=24, font=12, axis=24
     ),
 }
 
@@ -308,7 +310,9 @@ def _with_labels(shape: _Shape, figure: Figure) -> _Shape:
             return shape
         return replace(shape, step=shape.step + 16, label_dy=-36, numbers_dy=-18)
     label = max(len(axes.shorten(mark.label, shape.letters)) for mark in figure.marks)
-    shape = replace(shape, left=round(label * LETTER_PX * shape.font / 13) + 24)
+    # A figure of long names becomes wider, and leaves its marks the room that others have.
+    beyond = round(max(0, label - _USUAL_LETTERS) * LETTER_PX)
+    shape = replace(shape, left=round(label * LETTER_PX * shape.font / 13) + 24, width=shape.width + beyond)
     if shape.right:
         return shape
     longest = max(len(mark.numbers) for mark in figure.marks)

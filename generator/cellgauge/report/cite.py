@@ -1,7 +1,8 @@
-"""How one result is cited: the release, the result and its digest, as text and as BibTeX."""
+"""How a result is cited, or a whole release: as text and as BibTeX."""
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 
 from cellgauge.report.numbers import short_digest
@@ -43,11 +44,38 @@ def cite_result(result: Result, title: str, address: str) -> Citation:
         "year": f"{day:%Y}",
         "howpublished": f"cellgauge, release {_escaped(result.release)}",
         "note": f"Result {_escaped(result.result_id)}",
-        "url": address.replace("{", "%7B").replace("}", "%7D"),
+        "url": _address(address),
     }
+    return Citation(text + address, _bibtex(f"cellgauge-{result.release}-{short_digest(result.result_id)}", fields))
+
+
+def cite_release(release: str, day: dt.date, address: str) -> Citation:
+    """Return how a whole release is cited.
+
+    Parameters
+    ----------
+    day
+        On which its newest result was finished.
+    address
+        Where its home page will stand.
+    """
+    text = f"The cellgauge authors. cellgauge, release {release}, {day:%Y}. "
+    fields = {
+        "author": "{The cellgauge authors}",
+        "title": f"cellgauge, release {_escaped(release)}",
+        "year": f"{day:%Y}",
+        "url": _address(address),
+    }
+    return Citation(text + address, _bibtex(f"cellgauge-{release}", fields))
+
+
+def _bibtex(key: str, fields: dict[str, str]) -> str:
     lines = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
-    key = f"cellgauge-{result.release}-{short_digest(result.result_id)}"
-    return Citation(text + address, f"@misc{{{key},\n{lines}\n}}")
+    return f"@misc{{{key},\n{lines}\n}}"
+
+
+def _address(address: str) -> str:
+    return address.replace("{", "%7B").replace("}", "%7D")
 
 
 def _escaped(text: str) -> str:

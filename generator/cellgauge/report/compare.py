@@ -12,11 +12,11 @@ from cellgauge.report import cells
 from cellgauge.report.comparison import FEW_STUDIES
 from cellgauge.report.dataset_comparison import Row
 from cellgauge.report.many import Work
-from cellgauge.report.numbers import SCORE_DECIMALS, number, percent, plural
+from cellgauge.report.numbers import SCORE_DECIMALS, listing, number, plural
 from cellgauge.report.pairs import KINDS, ModelPair, PairRow
 from cellgauge.report.release import ReleaseView
 from cellgauge.report.render import Page, Renderer
-from cellgauge.report.tables import MISSING, Cell, Column, Strip, Table
+from cellgauge.report.tables import MISSING, Badge, Cell, Column, Strip, Table
 from cellgauge.report.tables import Row as TableRow
 from cellgauge.results.schema import Environment, Result
 from cellgauge.stats.paired import Difference
@@ -28,6 +28,9 @@ _GROUPS = {
     "demonstration": "Demonstrations: never counted",
     "simulated": "Simulated: never counted with measured data",
 }
+_SIMULATED = Badge("simulated data only", "simulated", "No comparison of measured data, and so none that is counted")
+_LEAST_MIB = 10
+"""Of less memory than this there is no ratio: what a model needs drowns in what the process needs anyway."""
 _SCORES = ("difference", "drawn", "verdict", "superiority", "first_score", "second_score")
 _COST = ("first_seconds", "second_seconds", "seconds_ratio", "first_memory", "second_memory", "memory_ratio", "machine")
 
@@ -112,8 +115,14 @@ def pairs_table(id_: str, caption: str, pairs: list[ModelPair], beside: ModelCar
         rest = judged - better - worse - apart
         counts = (judged, *((worse, better) if turned else (better, worse)), apart, rest)
         name = other.name if beside else f"{pair.first.name} and {pair.second.name}"
+        simulated = () if any(row.kind != "simulated" for row in pair.rows) else (_SIMULATED,)
         rows.append(
-            TableRow((Cell(name, (pair.path,), href=pair.path), *(Cell(f"{count:,}", (count,)) for count in counts)))
+            TableRow(
+                (
+                    Cell(name, (pair.path,), href=pair.path, badges=simulated),
+                    *(Cell(f"{count:,}", (count,)) for count in counts),
+                )
+            )
         )
     return Table(id_, caption, columns, tuple(rows))
 
@@ -129,7 +138,7 @@ def _pair_page(renderer: Renderer, pair: ModelPair) -> Page:
         pair=pair,
         verdict=verdict,
         scores=_scores_part(pair, table),
-        cost=table.part("cost", "What each took to run", columns=["task", *_COST]),
+        cost=_cost_part(pair, table),
         leakage=_leakage_part(table),
         shared=_shared_leakage(pair),
         how=how_compared(pair),
@@ -181,9 +190,29 @@ def _scores_part(pair: ModelPair, table: Table) -> Table:
     return table.part("scores", caption, columns=["task", *_SCORES, *(["guard"] if guarded else [])])
 
 
+def _cost_part(pair: ModelPair, table: Table) -> Table:
+    """Return what each model took to run, a row for each dataset where its tasks agree."""
+    part = table.part("cost", "What each took to run", columns=["dataset", *_COST])
+    tasks: dict[tuple[object, ...], list[str]] = {}
+    rows: dict[tuple[object, ...], TableRow] = {}
+    for one, row in zip(pair.rows, part.rows, strict=True):
+        same = tuple((cell.text, cell.small) for cell in row.cells)
+        tasks.setdefault(same, []).append(one.comparison.task.name)
+        rows.setdefault(same, row)
+    found = (
+        replace(row, cells=(replace(row.cells[0], small=listing(tasks[same])), *row.cells[1:]))
+        for same, row in rows.items()
+    )
+    return replace(part, rows=tuple(found))
+
+
 def _leakage_part(table: Table) -> Table:
     """Return what each model had seen of each dataset, said once where tasks agree."""
-    part = table.part("leakage", "Seen in pretraining?", columns=["dataset", "first_leakage", "second_leakage"])
+    part = table.part(
+        "leakage",
+        f"Seen in pretraining? {cells.NOT_AUDITED.capitalize()}",
+        columns=["dataset", "first_leakage", "second_leakage"],
+    )
     distinct = {tuple(cell.raw for cell in row.cells): row for row in part.rows}
     return replace(part, rows=tuple(distinct.values()))
 
@@ -254,7 +283,7 @@ def _superiority(row: PairRow) -> Cell:
     if row.superiority is None:
         return MISSING
     share = row.superiority
-    text = "> 99.9 %" if share > 0.9995 else "< 0.1 %" if share < 0.0005 else percent(round(share, 3))
+    text = "> 99.9 %" if share > 0.9995 else "< 0.1 %" if share < 0.0005 else f"{100 * share:.1f} %"
     return Cell(text, (share,))
 
 
@@ -268,16 +297,18 @@ def _cost(first: Result, second: Result) -> list[Cell]:
     else:
         said = Cell(f"{machines[0] or 'not recorded'}; {machines[1] or 'not recorded'}", (machines[0], machines[1]))
     times = [Cell(wall.text, wall.raw[:1], hover=wall.hover) for wall in walls]
-    return [*times, _ratio(times, same), *memories, _ratio(memories, same), said]
+    return [*times, _ratio(times, same), *memories, _ratio(memories, same, _LEAST_MIB), said]
 
 
-def _ratio(costs: list[Cell], same_machine: bool) -> Cell:
-    """Return the first cost divided by the second; costs on different machines have no ratio."""
+def _ratio(costs: list[Cell], same_machine: bool, least: float = 0.0) -> Cell:
+    """Return the first cost divided by the second; costs on different machines, or below the least, have no ratio."""
     ours, theirs = (cost.raw[0] for cost in costs)
     if not isinstance(ours, int | float) or not isinstance(theirs, int | float) or theirs == 0:
         return Cell("–", (None,), hover="not measured for both")
     if not same_machine:
         return Cell("–", (None,), small="other machine", hover="measured on different machines, or not known on which")
+    if min(ours, theirs) < least:
+        return Cell("–", (None,), small="too small to compare", hover=f"below {least:g}")
     ratio = ours / theirs
     decimals = 0 if ratio >= 10 else 2 if ratio >= 0.1 or ratio == 0 else 1 - math.floor(math.log10(ratio))
     return Cell(f"{ratio:,.{decimals}f} ×", (ratio,))

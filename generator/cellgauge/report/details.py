@@ -43,7 +43,7 @@ def read_details(
         elif table is not None:
             tables.append(table)
         else:
-            facts.append((_label(key), _text(value)))
+            facts.append((_label(key) if _is_alone(key, details) else f"Number of {_label(key).lower()}", _text(value)))
     return Details(tuple(facts), _with_own_ids([_named_by_view(table, views or {}) for table in tables]))
 
 
@@ -138,6 +138,11 @@ def _text(value: JsonValue) -> str:
 
 def _is_number(value: JsonValue) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_alone(key: str, details: Mapping[str, JsonValue]) -> bool:
+    """Whether no other key would be called the same: "folds" beside "n_folds"."""
+    return key.removeprefix("n_") == key or key.removeprefix("n_") not in details
 
 
 def _label(key: str) -> str:

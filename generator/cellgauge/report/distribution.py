@@ -102,6 +102,8 @@ class Distribution:
     decimals: int = SCORE_DECIMALS
     signed: bool = False
     """Whether positive numbers get a plus, as differences do."""
+    note: str = ""
+    """What the caption has to say about the bars."""
 
     has_arrows = False
 

@@ -1,4 +1,4 @@
-"""Every planned evaluation without scores, and why: attempted or never run."""
+"""Every combination of task, dataset and model without scores, and why: attempted or never run."""
 
 from __future__ import annotations
 
@@ -16,8 +16,15 @@ MOST_REASONS = 100
 """More reasons than this of one status become a number: the CSV has them all."""
 _NAMED = 4
 """More names than this become a number."""
-_LAST = ("weights_unavailable", "declined_leakage", "not_run", "not_applicable")
+NOT_OPENED = "data_not_opened"
+"""What the plan calls not run, on data that nobody has opened: a kind of its own on pages, a status in no file."""
+_NEVER = ("weights_unavailable", "declined_leakage", NOT_OPENED, "not_applicable")
+"""What could not be run, for whatever reason."""
+_LAST = ("not_run", *_NEVER)
 """What nobody has attempted comes after what was attempted."""
+MEANING = EXPLANATION | {
+    NOT_OPENED: "Nobody has opened these data with cellgauge yet, and no digest says which bytes are meant."
+}
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,8 @@ class Empty:
     reason: str
     page: str
     """Of its result; empty where none was attempted."""
+    kind: str = ""
+    """What it is counted as on pages: its status, or that its data were never opened."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +55,9 @@ class Reason:
 
 @dataclass(frozen=True)
 class StatusGroup:
-    """All pairs of one status, the most frequent reasons first."""
+    """All of one kind, the most frequent reasons first."""
 
-    status: str
+    kind: str
     count: int
     reasons: tuple[Reason, ...]
     more: int
@@ -56,16 +65,19 @@ class StatusGroup:
 
 
 def find_empties(view: ReleaseView) -> list[Empty]:
-    """Return every pair of a release that has no scores, by task, dataset and model."""
+    """Return every combination of a release that has no scores, by task, dataset and model."""
     found = [
-        Empty(*place, result.status, cells.sentence(result.reason), cells.page_of(result))
+        Empty(*place, result.status, cells.sentence(result.reason), cells.page_of(result), result.status)
         for place, result in view.results.items()
         if result.status != "done"
     ]
     for pair in view.missing():
         waits = pair.status == "to_run"
         reason = cells.sentence(pair.reason) or ("Planned to run, and not run yet." if waits else "")
-        found.append(Empty(pair.task, pair.dataset, pair.model, "not_run" if waits else pair.status, reason, ""))
+        status = "not_run" if waits else pair.status
+        closed = status == "not_run" and not view.cards.datasets[pair.dataset].pinned
+        kind = NOT_OPENED if closed else status
+        found.append(Empty(pair.task, pair.dataset, pair.model, status, reason, "", kind))
     return sorted(found, key=lambda one: (one.task, one.dataset, one.model))
 
 
@@ -82,24 +94,27 @@ def empties_table(empties: list[Empty]) -> Table:
 
 
 def counts_table(view: ReleaseView, empties: list[Empty]) -> Table:
-    """Return how many evaluations of each task have scores, and how many are without, by status."""
-    statuses = _ordered({one.status for one in empties})
+    """Return how many evaluations of each task have scores, and how many are without, by kind."""
+    kinds = _ordered({one.kind for one in empties})
     columns = (
         Column("task", "Task"),
-        Column("planned", "Planned", numeric=True),
+        Column(
+            "pairs", "Combinations", numeric=True, hover="Of a dataset and a model, whether or not they go together"
+        ),
+        Column("to_run", "To run", numeric=True, hover="Those that go together, with data, weights and no leakage"),
         Column("done", "With scores", numeric=True),
-        *(Column(one, cells.status_text(one).capitalize(), numeric=True, hover=EXPLANATION[one]) for one in statuses),
+        *(Column(one, cells.status_text(one).capitalize(), numeric=True, hover=MEANING[one]) for one in kinds),
         Column("datasets", "Datasets", numeric=True, hover="With scores"),
         Column("studies", "Studies", numeric=True, hover="Independent studies of measured data with scores"),
     )
-    rows = [_counts(view, empties, task.id, statuses) for task in view.cards.tasks.values()]
+    rows = [_counts(view, empties, task.id, kinds) for task in view.cards.tasks.values()]
     rows = [row for row in rows if row.cells[1].raw != (0,)]
     if len(rows) > 1:
-        rows.append(_counts(view, empties, None, statuses))
-    return Table("counts", "Evaluations by task", columns, tuple(rows), {"all": ""})
+        rows.append(_counts(view, empties, None, kinds))
+    return Table("counts", "Combinations of dataset and model, by task", columns, tuple(rows), {"all": ""})
 
 
-def _counts(view: ReleaseView, empties: list[Empty], task: str | None, statuses: list[str]) -> Row:
+def _counts(view: ReleaseView, empties: list[Empty], task: str | None, kinds: list[str]) -> Row:
     done = [result for result in view.done if task in (None, result.task.id)]
     here = [one for one in empties if task in (None, one.task)]
     datasets = {result.dataset.id for result in done}
@@ -108,7 +123,9 @@ def _counts(view: ReleaseView, empties: list[Empty], task: str | None, statuses:
         for card in (view.cards.datasets[id_] for id_ in datasets)
         if card.evidence == "measured" and card.demonstration is None
     }
-    numbers = [len(done) + len(here), len(done), *(sum(one.status == status for one in here) for status in statuses)]
+    to_run = len(done) + sum(one.kind not in _NEVER for one in here)
+    by_kind = (sum(one.kind == kind for one in here) for kind in kinds)
+    numbers = [len(done) + len(here), to_run, len(done), *by_kind]
     name = cells.task_cell(view.cards.tasks[task]) if task else Cell("All", (None,))
     counts = (*numbers, len(datasets), len(studies))
     shown = (Cell(f"{count:,}", (count,)) if count else Cell("0", (0,), tone="control") for count in counts)
@@ -116,21 +133,21 @@ def _counts(view: ReleaseView, empties: list[Empty], task: str | None, statuses:
 
 
 def group_empties(cards: Cards, empties: list[Empty]) -> list[StatusGroup]:
-    """Group by status and then by reason."""
-    by_status: dict[str, dict[str, list[Empty]]] = {}
+    """Group by kind and then by reason."""
+    by_kind: dict[str, dict[str, list[Empty]]] = {}
     for one in empties:
-        by_status.setdefault(one.status, {}).setdefault(one.reason, []).append(one)
+        by_kind.setdefault(one.kind, {}).setdefault(one.reason, []).append(one)
     groups = []
-    for status in _ordered(set(by_status)):
-        reasons = sorted(by_status[status].items(), key=lambda entry: -len(entry[1]))
+    for kind in _ordered(set(by_kind)):
+        reasons = sorted(by_kind[kind].items(), key=lambda entry: -len(entry[1]))
         shown = tuple(_reason(cards, text, some) for text, some in reasons[:MOST_REASONS])
         count = sum(len(some) for _, some in reasons)
-        groups.append(StatusGroup(status, count, shown, max(0, len(reasons) - MOST_REASONS)))
+        groups.append(StatusGroup(kind, count, shown, max(0, len(reasons) - MOST_REASONS)))
     return groups
 
 
-def _ordered(statuses: set[str]) -> list[str]:
-    return sorted(statuses, key=lambda status: (_LAST.index(status) if status in _LAST else -1, status))
+def _ordered(kinds: set[str]) -> list[str]:
+    return sorted(kinds, key=lambda kind: (_LAST.index(kind) if kind in _LAST else -1, kind))
 
 
 def _reason(cards: Cards, text: str, some: list[Empty]) -> Reason:
@@ -144,7 +161,10 @@ def _reason(cards: Cards, text: str, some: list[Empty]) -> Reason:
     ]
     attempted = [one for one in some if one.page]
     links = tuple(
-        (f"{cards.models[one.model].name} on {cards.datasets[one.dataset].name}", one.page)
+        (
+            f"{cards.tasks[one.task].name}: {cards.models[one.model].name} on {cards.datasets[one.dataset].name}",
+            one.page,
+        )
         for one in attempted[:_NAMED]
     )
     return Reason(text, len(some), "; ".join(what), links)
@@ -157,14 +177,22 @@ def _names(names: list[str], word: str, total: int) -> str:
 
 
 def summary(view: ReleaseView, empties: list[Empty]) -> str:
-    """Say in a sentence how many are without scores, and of which statuses."""
-    total = len(empties) + len(view.done)
+    """Say how many of what could be run have scores, and what else there is without."""
+    done = len(view.done)
+    total = done + len(empties)
     if not total:
         return "Nothing has been planned yet."
-    if not empties:
-        return f"Each of {plural(total, 'planned evaluation')} has scores."
-    counts = {
-        status: sum(one.status == status for one in empties) for status in _ordered({one.status for one in empties})
-    }
-    parts = [f"{count:,} {cells.status_text(status)}" for status, count in counts.items()]
-    return f"{len(empties):,} of {plural(total, 'planned evaluation')} have no scores: {listing(parts)}."
+    counts = {kind: sum(one.kind == kind for one in empties) for kind in _ordered({one.kind for one in empties})}
+    tried = {kind: count for kind, count in counts.items() if kind not in _NEVER}
+    never = {kind: count for kind, count in counts.items() if kind in _NEVER}
+    to_run = plural(done + sum(tried.values()), "evaluation")
+    said = f"{done:,} of {to_run} to run have scores" + (f"; {_in_words(tried)}." if tried else ".")
+    if not never:
+        return said
+    return (
+        f"{said} Of {total:,} combinations of task, dataset and model the others could not be run: {_in_words(never)}."
+    )
+
+
+def _in_words(counts: dict[str, int]) -> str:
+    return listing([f"{count:,} {cells.status_text(kind)}" for kind, count in counts.items()])

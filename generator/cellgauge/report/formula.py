@@ -53,9 +53,39 @@ def to_mathml(latex: str, shown: str) -> Markup:
     for node in root.iter():
         if problem := _problem(node):
             raise UserError(f"{shown}: formula: makes {problem}, which is not allowed")
+    _mend(root)
     root.set("alttext", latex)
     ET.register_namespace("", _NAMESPACE)
     return Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704 (serialised from checked nodes)
+
+
+def _mend(root: ET.Element) -> None:
+    """Write as browsers set it well what the converter writes otherwise.
+
+    An upright word is one identifier and no row of letters, a prime is an operator, a bar over one letter is an accent
+    and not a line as wide as it likes, and the limit of a minimum stands below it.
+    """
+    for node in root.iter():
+        kind = _kind(node)
+        if kind == "mrow" and len(node) > 1 and all(_is_upright_letter(child) for child in node):
+            word = "".join(child.text or "" for child in node)
+            node[:] = [ET.Element(node[0].tag)]
+            node[0].text = word
+        elif kind == "mi" and node.text == "′":
+            node.tag = f"{{{_NAMESPACE}}}mo"
+        elif kind == "mover" and node[1].text == "¯":
+            node.set("accent", "true")
+            node[1].set("stretchy", "false")
+        elif kind == "msub" and _kind(node[0]) == "mo" and node[0].text in ("min", "max"):
+            node.tag = f"{{{_NAMESPACE}}}munder"
+
+
+def _kind(node: ET.Element) -> str:
+    return str(node.tag).rpartition("}")[2]
+
+
+def _is_upright_letter(node: ET.Element) -> bool:
+    return _kind(node) == "mi" and node.get("mathvariant") == "normal" and len(node.text or "") == 1
 
 
 def _problem(node: ET.Element) -> str | None:
@@ -73,7 +103,20 @@ def _problem(node: ET.Element) -> str | None:
     return "bare text between elements" if (node.tail or "").strip() else None
 
 
+_LETTER = r"[A-Za-zα-ωℓÀ-ž][\u0302\u0304²]?"
+_ALONE = r"[B-HJ-Zb-zα-ωℓ][\u0302\u0304]?|[aA](?=[(,;])|I(?= (?:is|are)\b)"
+_SYMBOL = re.compile(rf"(?<![\w'’.;-])(?:({_LETTER}|[A-Z]{{2}})_(\w{{1,3}})|({_ALONE})(?![\w'’.-]))")
+"""A letter with a subscript, or alone where it is no word."""
+
+
 def symbol(line: str) -> Markup:
-    """Return a line about a symbol, with subscripts (``n_ij``) set as such."""
-    escaped = str(Markup.escape(line))
-    return Markup(re.sub(r"\b([A-Za-z]{1,2})_(\w{1,3})\b", r"<i>\1</i><sub>\2</sub>", escaped))  # noqa: S704 (escaped before)
+    """Return a line about a symbol, set as in the formula: single letters italic, subscripts (``n_ij``) low."""
+    return Markup(_SYMBOL.sub(_set, str(Markup.escape(line))))  # noqa: S704 (escaped before)
+
+
+def _set(found: re.Match[str]) -> str:
+    base, below, alone = found.groups()
+    if alone:
+        return f"<i>{alone}</i>"
+    low = below if below.isdigit() else f"<i>{below}</i>"
+    return f"{base if len(base) == 2 and base.isascii() else f'<i>{base}</i>'}<sub>{low}</sub>"

@@ -15,7 +15,7 @@ from cellgauge.report.forks import on_all_cores
 from cellgauge.report.numbers import listing, number
 from cellgauge.report.release import ReleaseView
 from cellgauge.report.standing import scores_in_order
-from cellgauge.report.tables import MISSING, Cell, Column, Row, Table
+from cellgauge.report.tables import MISSING, Cell, Column, Row, Table, alphabetical
 from cellgauge.results.schema import Result, Score
 from cellgauge.stats.health import MetricHealth, metric_health
 from cellgauge.stats.ranks import rank_jackknife, rank_replicates
@@ -23,7 +23,7 @@ from cellgauge.stats.ranks import rank_jackknife, rank_replicates
 _FEW, _AT_ONCE = 100, 25
 """Up to so many scores are computed in one process, and of more so many at a time."""
 _STRONG = 3
-"""How many of the other metrics are named that a metric goes along with most."""
+"""How many of the other metrics a task's page names that a metric goes along with most; the metric's page has all."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,63 @@ def health_table(view: ReleaseView, found: list[Health], id_: str, caption: str,
         *_NUMBERS,
     )
     rows = tuple(_row(view, one, of) for one in found)
-    return Table(id_, caption, columns, rows) if rows else None
+    table = Table(id_, caption, columns, rows)
+    if of == "metric":
+        kept = [column.key for column in columns if column.key != "goes_with"]
+        table = table.part(id_, caption, columns=kept)
+    return table if rows else None
+
+
+def correlations(view: ReleaseView, found: list[Health]) -> Table | None:
+    """Return how a metric orders models beside each other metric: a row for each task, dataset, score and other score.
+
+    None where too few models have scores for any correlation.
+    """
+    columns = (
+        Column("other", "Other metric", choices=True),
+        Column("task", "Task", choices=True),
+        Column("dataset", "Dataset", choices=True),
+        Column("score", "Of the score", shown=len({one.ref.key for one in found}) > 1),
+        Column("correlation", "Correlation", numeric=True, hover="Spearman's, over the models that have both scores"),
+    )
+    rows = [
+        Row(
+            (
+                _name_of(view, one.task, key),
+                cells.task_cell(one.task),
+                cells.dataset_cell(one.on.dataset),
+                _score_cell(view, one),
+                Cell(number(value, 2, signed=True), (value,)),
+            )
+        )
+        for one in found
+        for key, value in one.found.correlations
+        if value is not None
+    ]
+    rows.sort(key=lambda row: [alphabetical(cell.text) for cell in row.cells[:4]])
+    caption = "Spearman's correlation with every other metric, over models and baseline; from four of them on"
+    return Table("correlations", caption, columns, tuple(rows), sorted_by=("other", "ascending")) if rows else None
+
+
+def over_places(full: Table) -> Table:
+    """Return one row for each other metric and task: the median over datasets, the least and the most."""
+    by_pair: dict[tuple[str, str], list[Row]] = {}
+    for row in full.rows:
+        by_pair.setdefault((row.cells[0].text, row.cells[1].text), []).append(row)
+    columns = (
+        *full.columns[:2],
+        Column("places", "Datasets", numeric=True),
+        Column("median", "Median", numeric=True, hover="Of Spearman's correlation over datasets"),
+        Column("least", "Least", numeric=True),
+        Column("most", "Most", numeric=True),
+    )
+    rows = []
+    for some in by_pair.values():
+        values = [float(raw) for row in some if isinstance(raw := row.cells[-1].raw[0], float)]
+        ends = (float(np.median(values)), min(values), max(values))
+        places = Cell(f"{len(values):,}", (len(values),))
+        rows.append(Row((*some[0].cells[:2], places, *(Cell(number(x, 2, signed=True), (x,)) for x in ends))))
+    return Table(full.id, full.caption, columns, tuple(rows), sorted_by=full.sorted_by)
 
 
 def over_datasets(view: ReleaseView, found: list[Health], id_: str, caption: str) -> Table | None:
@@ -182,9 +238,13 @@ def _row(view: ReleaseView, one: Health, of: str) -> Row:
 
 
 def _score_cell(view: ReleaseView, one: Health) -> Cell:
-    metric, views = view.cards.metrics[one.ref.metric], {each.id: each.name for each in one.task.views}
-    name = metric.short_name + (f", {views[one.ref.view]}" if one.ref.view in views else "")
-    return Cell(name, (one.ref.key,), href=f"metrics/{metric.id}/")
+    return _name_of(view, one.task, one.ref.key)
+
+
+def _name_of(view: ReleaseView, task: TaskCard, key: str) -> Cell:
+    id_, _, of = key.partition("@")
+    metric, views = view.cards.metrics[id_], {each.id: each.name for each in task.views}
+    return Cell(metric.short_name + (f", {views[of]}" if of in views else ""), (key,), href=f"metrics/{id_}/")
 
 
 def _numbers(view: ReleaseView, health: MetricHealth) -> tuple[Cell, ...]:

@@ -76,6 +76,11 @@ class Colouring:
     groups: tuple[Group, ...]
     pictures: tuple[Picture, ...]
 
+    @property
+    def is_named(self) -> bool:
+        """Whether large maps have names where small ones have numbers."""
+        return len(self.groups) <= NAMED
+
     def of(self, model: str) -> Picture | None:
         """Return the map of one model."""
         return next((one for one in self.pictures if one.model.id == model), None)

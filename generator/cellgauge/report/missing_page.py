@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cellgauge.report.empties import counts_table, empties_table, find_empties, group_empties, summary
+from cellgauge.report.empties import MEANING, counts_table, empties_table, find_empties, group_empties, summary
 from cellgauge.report.render import Page, Renderer
 
 
@@ -10,7 +10,7 @@ def missing_page(renderer: Renderer) -> Page:
     """Draw every empty cell and why, compactly; the download names each one."""
     view = renderer.view
     empties = find_empties(view)
-    path, title, intro = "missing/", "Missing, and why", "Every planned evaluation without scores, and the reason."
+    path, title, intro = "missing/", "Missing, and why", "Every combination of task, dataset and model without scores."
     files = {"missing/evaluations.csv": empties_table(empties).to_csv()} if empties else {}
     html = renderer.fragment(
         "missing.html",
@@ -21,5 +21,6 @@ def missing_page(renderer: Renderer) -> Page:
         counts=counts_table(view, empties),
         groups=group_empties(view.cards, empties),
         files=list(files),
+        meaning=MEANING,
     )
     return Page(path, title, intro, html, files=files)

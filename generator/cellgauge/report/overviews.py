@@ -73,6 +73,8 @@ def evaluations(
     rows = [_evaluation(view, comparisons[result.task.id], result, decimals) for result in results]
     rows.sort(key=lambda row: [alphabetical(cell.text) for cell in row.cells[:3]])
     kept = [column.key for column in columns if column.key not in without]
+    if any(result.leakage.leakage_class for result in results):
+        caption += f". Leakage: {cells.NOT_AUDITED}"
     table = Table(id_, caption, tuple(columns), tuple(rows), sorted_by=(kept[0], "ascending"))
     return table.part(id_, caption, columns=kept)
 
@@ -166,9 +168,11 @@ def scorecard(comparisons: Comparisons, model: ModelCard, colour: str) -> Figure
 def _against_baseline(comparison: TaskComparison, one: DatasetComparison, row: Row, colour: str, decimals: int) -> Mark:
     assert row.difference is not None  # noqa: S101 (callers choose such rows)
     low, high = row.difference.low, row.difference.high
-    label = f"{comparison.task.name}, {one.dataset.name}" if len(comparison.datasets) > 1 else comparison.task.name
+    several = len(comparison.datasets) > 1
+    label = f"{comparison.task.name}, {one.dataset.name}" if several else comparison.task.name
+    says_so = several and one.dataset.name.lower().startswith("simulated")
     return Mark(
-        label=f"{label} (simulated)" if one.dataset.evidence == "simulated" else label,
+        label=label if one.dataset.evidence != "simulated" or says_so else f"{label} (simulated)",
         value=row.difference.value,
         low=low,
         high=high,

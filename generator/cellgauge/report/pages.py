@@ -9,11 +9,14 @@ from typing import Any
 
 from cellgauge.cards import Card, DatasetCard, Family, MetricCard, ModelCard, TaskCard
 from cellgauge.report import cells, counted, lists, overviews
-from cellgauge.report.cite import cite_result
+from cellgauge.report.charts import Figure
+from cellgauge.report.cite import cite_release, cite_result
 from cellgauge.report.compare import compare_works
+from cellgauge.report.comparison import TaskComparison, kind_of
 from cellgauge.report.confusion import confusion_of, matrix_key
+from cellgauge.report.dataset_comparison import DatasetComparison
 from cellgauge.report.details import read_details
-from cellgauge.report.health import health_table
+from cellgauge.report.health import correlations, health_table, over_places
 from cellgauge.report.leaderboard import forest
 from cellgauge.report.many import Work
 from cellgauge.report.missing import missing_pairs
@@ -26,6 +29,7 @@ from cellgauge.report.scored import scored_cells
 from cellgauge.report.spread import distributions
 from cellgauge.report.tables import Table
 from cellgauge.report.task_pages import task_works
+from cellgauge.report.units import by_unit
 from cellgauge.results.schema import Result
 from cellgauge.results.store import to_json
 
@@ -65,26 +69,52 @@ class TaskTile:
     verdict: Any
     figure: Any
     dataset: DatasetCard | None
+    """The one that the figure shows."""
     more: int
     """Further datasets with results."""
+    why: str
+    """Why it shows this one; empty where there is no other."""
 
 
 def _tiles(renderer: Renderer) -> list[TaskTile]:
     tiles = []
+    full = {(one.task, one.dataset) for one in renderer.quality.findings if one.check == "at-ceiling"}
     for comparison in renderer.comparisons.values():
-        drawn = [(one, forest(comparison, one, renderer.colours, few=True)) for one in comparison.datasets]
-        first = next(((one, figure) for one, figure in drawn if figure is not None), None)
+        task = comparison.task
+        drawn = [(one, figure) for one in comparison.datasets if (figure := _mini(renderer, comparison, one))]
+        # Of several, the measured come first; the first is kept where all else is equal.
+        best = max(drawn, key=lambda each: _worth_showing(each[0], full, task), default=None)
+        on, figure = best or (None, None)
         tiles.append(
             TaskTile(
-                comparison.task,
+                task,
                 comparison.verdict(),
-                first[1] if first else None,
-                first[0].dataset if first else None,
-                max(0, sum(figure is not None for _, figure in drawn) - 1),
+                figure,
+                on.dataset if on else None,
+                max(0, len(drawn) - 1),
+                _why_shown(comparison, on, full) if on and len(drawn) > 1 else "",
             )
         )
     # Tasks with something to show come first, and planned ones last.
     return sorted(tiles, key=lambda tile: (tile.figure is None, tile.task.implementation is None, tile.task.id))
+
+
+def _mini(renderer: Renderer, comparison: TaskComparison, one: DatasetComparison) -> Figure | None:
+    return forest(comparison, one, renderer.colours, few=True)
+
+
+def _worth_showing(one: DatasetComparison, full: set[tuple[str | None, str | None]], task: TaskCard) -> tuple[int, ...]:
+    """Return what the dataset of a small figure is chosen by: measured, room above the baseline, most models."""
+    return (kind_of(one) == "measured", (task.id, one.dataset.id) not in full, len(one.judged))
+
+
+def _why_shown(comparison: TaskComparison, one: DatasetComparison, full: set[tuple[str | None, str | None]]) -> str:
+    kind = kind_of(one)
+    all_full = all(
+        (comparison.task.id, other.dataset.id) in full for other in comparison.datasets if kind_of(other) == kind
+    )
+    room = "" if all_full else f"with room above {comparison.baseline.name} and "
+    return f"Shown of the {kind} data: {room}with the most models."
 
 
 def home_page(renderer: Renderer, meta: dict[str, Any], body: str) -> Page:
@@ -92,7 +122,16 @@ def home_page(renderer: Renderer, meta: dict[str, Any], body: str) -> Page:
     title = str(meta.get("title", "Home"))
     description = str(meta.get("description", ""))
     tiles = _tiles(renderer)
-    html = renderer.fragment("home.html", "", title=title, description=description, body=body, tiles=tiles)
+    view = renderer.view
+    html = renderer.fragment(
+        "home.html",
+        "",
+        title=title,
+        description=description,
+        body=body,
+        tiles=tiles,
+        citation=cite_release(view.name, view.data_date, renderer.site_url) if view.name and view.data_date else None,
+    )
     words = " ".join(f"{tile.task.name}: {tile.verdict.sentence}" for tile in tiles)
     return Page("", title, description, html, search=words)
 
@@ -278,21 +317,26 @@ def metric_page(renderer: Renderer, metric: MetricCard) -> Page:
     """Draw a metric: its definition, when it misleads, and what controls measure by it."""
     path = f"metrics/{metric.id}/"
     tasks = [task for task in renderer.view.cards.tasks.values() if any(ref.metric == metric.id for ref in task.scores)]
+    found = [one for one in renderer.healths if one.ref.metric == metric.id]
+    beside = correlations(renderer.view, found)
+    csv = f"{path}correlations.csv"
     html = renderer.fragment(
         "metric.html",
         path,
         card=metric,
         tasks=tasks,
+        correlations=over_places(beside) if beside else None,
+        csv=csv,
         health=health_table(
             renderer.view,
-            [one for one in renderer.healths if one.ref.metric == metric.id],
+            found,
             "health",
             f"How well {metric.name} tells models apart in this release",
             of="metric",
         ),
         controls=overviews.controls_by(renderer.view, metric),
     )
-    return _card_page(metric, path, html, extra=metric.short_name)
+    return _card_page(metric, path, html, extra=metric.short_name, files={csv: beside.to_csv()} if beside else {})
 
 
 def _card_page(card: Card, path: str, html: str, extra: str = "", files: dict[str, bytes] | None = None) -> Page:
@@ -338,6 +382,7 @@ def result_page(renderer: Renderer, result: Result) -> Page:
         badges=(*cells.dataset_badges(dataset), *model_badges),
         scores=overviews.scores_table(view, task, result, names),
         spread=distributions(view, comparison, one, row, colour) if one and row else [],
+        units=by_unit(comparison, row, colour) if row and row.score else None,
         names=names,
         details=read_details(shown, result.seeds, views),
         matrix=matrix,

@@ -38,7 +38,8 @@ class Quality:
 def inspect(view: ReleaseView, comparisons: Comparisons) -> Quality:
     """Run every check, and give findings that are silenced their reason.
 
-    A silence that silences nothing is itself a finding: what it spoke of is gone, or was never there.
+    A silence that silences nothing is itself a finding, where the release has results of what it speaks of: what it
+    spoke of is gone, or was never there.
     """
     if view.name is None:
         return Quality()
@@ -49,7 +50,7 @@ def inspect(view: ReleaseView, comparisons: Comparisons) -> Quality:
         if known is not None:
             used.add(known)
         findings.append(replace(finding, reason=known.reason) if known else finding)
-    idle = tuple(_idle(silence) for silence in silences if silence not in used)
+    idle = tuple(_idle(silence) for silence in silences if silence not in used and _has_results(view, silence))
     last = Check("silences", "Silences", lambda _view, _comparisons: Checked(""))
     checked.append((last, Checked(plural(len(silences), "silence"), idle)))
     return Quality(tuple(checked), (*findings, *idle))
@@ -58,6 +59,10 @@ def inspect(view: ReleaseView, comparisons: Comparisons) -> Quality:
 def _is_about(silence: Silence, finding: Finding) -> bool:
     named = [place for place in PLACES if getattr(silence, place) is not None]
     return silence.check == finding.check and all(getattr(silence, one) == getattr(finding, one) for one in named)
+
+
+def _has_results(view: ReleaseView, silence: Silence) -> bool:
+    return bool(view.select(task=silence.task, dataset=silence.dataset, model=silence.model))
 
 
 def _idle(silence: Silence) -> Finding:

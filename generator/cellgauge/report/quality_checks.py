@@ -124,6 +124,36 @@ def control_order(view: ReleaseView, comparisons: Comparisons) -> Checked:
     return Checked(plural(n_checked, "end", "ends") + " of orders", tuple(findings), unchecked if n_unchecked else "")
 
 
+def beaten_control(view: ReleaseView, comparisons: Comparisons) -> Checked:
+    """Name scores by which a model lies beyond the best control, with intervals apart: what does the score reward?"""
+    findings, n_checked = [], 0
+    for comparison, one, ref, scores in _scored(comparisons):
+        metric = view.cards.metrics[ref.metric]
+        sign = _sign(metric.direction)
+        controls = {row.model.id: row.result.score(ref.key) for row in one.controls if not row.outdated}
+        best = [(id_, score) for id_, score in controls.items() if score is not None and id_ in metric.controls.best]
+        if not best or not scores:
+            continue
+        n_checked += 1
+        first, ceiling = max(best, key=lambda each: (sign * each[1].value, each[0]))
+        beyond = {
+            id_: score
+            for id_, score in scores.items()
+            if sign * (score.value - ceiling.value) > 0 and _are_apart(score, ceiling)
+        }
+        if beyond:
+            ordered = sorted(beyond, key=lambda id_: (-sign * beyond[id_].value, id_))
+            said = f"by {_score_name(view, comparison, ref)}, {_named(view, ordered)} "
+            said += (
+                f"{'lies' if len(ordered) == 1 else 'lie'} beyond the best control: {_named(view, ordered[:1])} has "
+            )
+            said += f"{_shown(beyond[ordered[0]])}, {_named(view, [first])} {_shown(ceiling)}"
+            expected = f"no model beyond {_named(view, [first])}, the best control by this metric"
+            severity: Severity = "doubtful" if ref.key == comparison.task.primary.key else "note"
+            findings.append(_of_scores("beaten-control", severity, said, expected, comparison, one, ref.metric))
+    return Checked(plural(n_checked, "score") + " with such a control", tuple(findings))
+
+
 def _are_apart(one: Score, other: Score) -> bool:
     if one.interval is None or other.interval is None:
         return False
@@ -359,6 +389,7 @@ def saturated(view: ReleaseView, comparisons: Comparisons) -> Checked:
 
 CHECKS = (
     Check("control-order", "Controls in the order that metric cards declare", control_order),
+    Check("beaten-control", "Models beyond the best control", beaten_control),
     Check("failed-runs", "Evaluations that gave no scores", failed_runs),
     Check("failed-gates", "Sanity checks that models failed", failed_gates),
     Check("unverified-data", "Data whose bytes were not verified", unverified_data),

@@ -128,6 +128,7 @@ class Renderer:
             explanation=EXPLANATION,
             dataset_badges=cells.dataset_badges,
             leakage_meaning=cells.LEAKAGE,
+            not_audited=cells.NOT_AUDITED,
             gate_names=cells.gate_names,
             gate_outcomes=cells.GATE_OUTCOMES,
             page_of=cells.page_of,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from cellgauge.report.comparison import TaskComparison
 from cellgauge.report.dataset_comparison import DatasetComparison, Row, replicates_of
 from cellgauge.report.distribution import Distribution, histogram
 from cellgauge.report.release import ReleaseView
 from cellgauge.stats.paired import paired_replicates
+
+_MOVED = "Resamples are centred on the score; those that this moved beyond the last possible value stand there."
 
 
 def distributions(
@@ -20,9 +24,12 @@ def distributions(
     baseline = one.row(comparison.baseline.id)
     base = baseline.score if baseline and not baseline.outdated and not row.outdated else None
     where = f"{row.model.name} on {one.dataset.name}"
+    least, most = comparison.metric.range.min, comparison.metric.range.max
+    # Replicates are centred on the score, which can move some beyond what a score can be.
+    inside = np.clip(ours, -np.inf if least is None else least, np.inf if most is None else most)
     found = [
         Distribution(
-            bins=histogram(ours),
+            bins=histogram(inside),
             value=score.value,
             low=score.interval.low,
             high=score.interval.high,
@@ -32,6 +39,7 @@ def distributions(
             reference=base.value if base and row.role != "baseline" else None,
             reference_name=comparison.baseline.name,
             colour=colour,
+            note="" if np.array_equal(inside, ours) else _MOVED,
         )
     ]
     if row.difference is not None and base is not None and baseline is not None:

@@ -26,7 +26,6 @@ R = TypeVar("R")
 
 _STATUS_OF_LACK: dict[type[UserError], Empty] = {
     BackendLost: "not_run",
-    BackendMissing: "not_run",
     ImageMissing: "not_run",
     NoGpu: "needs_gpu",
     PackageMissing: "not_run",
@@ -47,7 +46,7 @@ class StepError(Exception):
     reason
         Shown on the page.
     log
-        The end of the traceback, where the error was unexpected.
+        The end of the traceback, where the error was unexpected, or what another program said.
     """
 
     def __init__(self, status: Empty, reason: str, log: str | None = None) -> None:
@@ -105,6 +104,8 @@ def _explain(error: BaseException, doing: str) -> StepError:
         return StepError("metric_undefined", str(error))
     if isinstance(error, ContainerStopped):
         return StepError(error.status, str(error), error.log or None)
+    if isinstance(error, BackendMissing):
+        return StepError("not_run", error.reason, error.detail)
     if isinstance(error, UserError):
         return StepError(_STATUS_OF_LACK.get(type(error), "failed"), str(error))
     if isinstance(error, MemoryError):
