@@ -200,7 +200,7 @@ def _cost_part(pair: ModelPair, table: Table) -> Table:
         tasks.setdefault(same, []).append(one.comparison.task.name)
         rows.setdefault(same, row)
     found = (
-        replace(row, cells=(replace(row.cells[0], small=listing(tasks[same])), *row.cells[1:]))
+        replace(row, cells=(row.cells[0]._replace(small=listing(tasks[same])), *row.cells[1:]))
         for same, row in rows.items()
     )
     return replace(part, rows=tuple(found))
