@@ -57,6 +57,14 @@ def copy_project(folder: Path, *, simulated: bool = False) -> Project:
     return Project(folder, folder)
 
 
+def add_other_blood(project: Project) -> None:
+    """Add the card of a second measured dataset, of another study."""
+    folder = project.source / "site_src/datasets"
+    text = (folder / "pbmc68k-reduced.md").read_text(encoding="utf-8").replace("PBMC 68k (reduced)", "Other blood")
+    study = next(line for line in text.splitlines() if line.startswith("study: "))
+    (folder / "other-blood.md").write_text(text.replace(study, "study: another-2020"), encoding="utf-8")
+
+
 class ReleaseBuilder:
     """Writes a release into a project, one result at a time."""
 
@@ -248,7 +256,10 @@ def _subject(id_: str, card: object, version: int) -> dict[str, object]:
 
 
 def full_release(project: Project) -> Project:
-    """Write a release with measured and simulated data, empties of several kinds, and planned pairs."""
+    """Write a release with measured and simulated data, empties of several kinds, and planned pairs.
+
+    Where there is a second measured dataset, some models have embeddings on one of the two alone.
+    """
     release = ReleaseBuilder(project)
     values = {"pca": 0.55, "svd": 0.553, "nmf": 0.47, "raw-expression": 0.62, "oracle": 0.99, "random": 0.001}
     datasets = [one for one in ("pbmc68k-reduced", "toy-blood") if one in release.cards.datasets]
@@ -261,6 +272,10 @@ def full_release(project: Project) -> Project:
                     release.add_empty(task, dataset, model, "timeout", "600 s")
                 else:
                     release.add(task, dataset, model, value)
+    if "other-blood" in release.cards.datasets:
+        for model in ("pca", "svd", "harmony"):
+            release.add("embedding", "other-blood", model, values.get(model, 0.7))
+        release.add("embedding", "pbmc68k-reduced", "centred-pca", 0.6)
     if "toy-blood" in datasets:
         release.count("toy-blood")
         for model in ("pca", "svd", "oracle", "random"):
@@ -284,6 +299,12 @@ def project(tmp_path: Path, keep_light_models: Callable[[Path], None]) -> Projec
 
 
 @pytest.fixture
+def other_blood(project: Project) -> None:
+    """A second measured dataset in ``project``, of another study; asked for before the release is made."""
+    add_other_blood(project)
+
+
+@pytest.fixture
 def release(project: Project) -> ReleaseBuilder:
     """An empty release in ``project``."""
     return ReleaseBuilder(project)
@@ -296,6 +317,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, keep_light_models: Callable[
 
     project = copy_project(tmp_path_factory.mktemp("built"), simulated=True)
     keep_light_models(project.source)
+    add_other_blood(project)
     project = full_release(project)
     return project, build_site(project, None, project.work / "site", say=lambda _: None)
 

@@ -172,10 +172,28 @@ def test_controls_and_what_shares_no_resamples_are_not_compared(release, render)
     release.add("clustering", BLOOD, "svd", 0.9, stream="another")
     release.add("embedding", BLOOD, "nmf", 0.9)
     pairs = render(release.finish()).pairs
-    assert list(pairs) == [("pca", "svd")], "no control, and no pair without a common dataset"
+    assert list(pairs) == [("pca", "svd")], "no control, and no pair without a common task"
     (row,) = pairs["pca", "svd"].rows
     assert (row.word, row.note) == (None, "they were not evaluated on the same resamples")
     assert "cannot be compared on any common dataset" in pairs["pca", "svd"].verdict().sentence
+
+
+def test_bug_two_models_of_one_table_that_share_no_dataset_had_no_page(other_blood, release, render):
+    for dataset, models in {BLOOD: ("pca", "nmf"), "other-blood": ("pca", "svd")}.items():
+        for model in models:
+            release.add("clustering", dataset, model, 0.5)
+    release.add("embedding", BLOOD, "nmf", 0.5)
+    renderer = render(release.finish())
+    pair = renderer.pairs["nmf", "svd"]
+    assert pair.rows == ()
+    assert [one.comparison.task.id for one in pair.apart] == ["clustering"], "only one of them has embeddings"
+    page = next(page for page in draw(renderer) if page.path == pair.path)
+    assert "NMF and Truncated SVD were never scored on the same dataset" in page.fragment
+    (row,) = csv.DictReader(io.StringIO(page.files["compare/nmf--svd.csv"].decode()))
+    assert row == {"task": "clustering", "first": BLOOD, "second": "other-blood"}
+    assert "PBMC 68k (reduced)" in page.fragment
+    assert "Other blood" in page.fragment
+    assert renderer.pairs["nmf", "pca"].apart == ()
 
 
 def test_page_and_csv_are_one_table(release, render):

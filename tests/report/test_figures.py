@@ -8,10 +8,11 @@ import re
 import pytest
 
 from cellgauge.report.charts import Mark, to_svg
+from cellgauge.report.colours import in_one_chart, model_colours
 from cellgauge.report.comparison import compare_task
 from cellgauge.report.leaderboard import forest, leaderboard, parts
 from cellgauge.report.numbers import interval, number
-from cellgauge.report.overviews import evaluations, model_colours, scorecard, scores_on
+from cellgauge.report.overviews import evaluations, scorecard, scores_on
 from cellgauge.report.release import load_release
 from cellgauge.report.stage import stage
 
@@ -179,3 +180,19 @@ def test_a_card_of_a_task_draws_a_dataset_on_which_models_can_differ(release):
     name = release.cards.datasets[member].name
     assert f"Difference to PCA on {name}: right is better. Shown of the measured data: with room above PCA" in home
     assert "2 more datasets on the task" in home
+
+
+def test_bug_two_models_of_one_chart_had_one_colour(release):
+    svd = release.cards.models["svd"]
+    cards = {f"model-{place:02}": svd.model_copy(update={"id": f"model-{place:02}"}) for place in range(12)}
+    models = list(cards)
+    chart = [models[0], models[7], models[8]]
+    alone, beside = model_colours(cards.values()), model_colours(cards.values(), [chart, models[:3]])
+    assert alone[models[0]] == alone[models[7]], "colours begin again after seven"
+    assert len({beside[id_] for id_ in chart}) == 3
+    assert len({beside[id_] for id_ in models[:3]}) == 3
+    drawn = in_one_chart(alone, [*models[1:8], "random"])
+    assert len(set(drawn.values())) == 7
+    drawn = in_one_chart(alone, chart)
+    assert len(set(drawn.values())) == 3
+    assert drawn[models[0]] == alone[models[0]], "the first keeps its own"

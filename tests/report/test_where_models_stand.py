@@ -27,15 +27,6 @@ def load(project: Project, task: str = "clustering") -> tuple[ReleaseView, TaskC
     return view, compare_task(view, view.cards.tasks[task])
 
 
-@pytest.fixture
-def other_blood(project: Project) -> None:
-    """A second measured dataset, of another study; asked for before the release is made."""
-    folder = project.source / "site_src/datasets"
-    text = (folder / f"{PBMC}.md").read_text(encoding="utf-8").replace("PBMC 68k (reduced)", "Other blood")
-    study = next(line for line in text.splitlines() if line.startswith("study: "))
-    (folder / f"{OTHER}.md").write_text(text.replace(study, "study: another-2020"), encoding="utf-8")
-
-
 def test_skill_is_that_of_the_files(other_blood, release) -> None:
     for model, value in {"pca": 0.5, "svd": 0.6, "nmf": 0.4}.items():
         release.add("clustering", PBMC, model, value)

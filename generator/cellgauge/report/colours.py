@@ -1,9 +1,64 @@
-"""Colours of groups of cells, for light and dark pages; beside each colour stands a number or a form of the mark."""
+"""Colours of models and of groups of cells, for light and dark pages.
+
+No colour is alone: beside each stands a name, a number or a form of the mark.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+from cellgauge.cards import ModelCard
+
+# Okabe and Ito's palette in two themes: see the stylesheet.
+_OF_MODELS = tuple(f"var(--cg-c{place})" for place in range(1, 8))
+
+
+def model_colours(models: Iterable[ModelCard], together: Iterable[Collection[str]] = ()) -> dict[str, str]:
+    """Give each model its colour, the same on every page; controls stay grey and the baseline is ink.
+
+    There are seven. Each model, those in most charts first, takes the one that the fewest of those beside it have.
+
+    Parameters
+    ----------
+    together
+        For each chart, the ids of the models in it; others are left out.
+    """
+    ids = sorted(model.id for model in models if model.role == "model")
+    charts: Counter[str] = Counter()
+    beside: dict[str, set[str]] = {id_: set() for id_ in ids}
+    for chart in together:
+        charts.update(chart)
+        for id_ in beside.keys() & chart:
+            beside[id_].update(chart)
+    found: dict[str, str] = {}
+    for place, id_ in enumerate(sorted(ids, key=lambda id_: (-charts[id_], id_))):
+        taken = Counter(found[other] for other in beside[id_] if other in found)
+        turned = _OF_MODELS[place % 7 :] + _OF_MODELS[: place % 7]
+        found[id_] = min(turned, key=lambda colour: taken[colour])
+    return found
+
+
+def in_one_chart(colours: Mapping[str, str], ids: Iterable[str]) -> dict[str, str]:
+    """Return the colours of the models of one chart, in which no two of up to seven models have the same.
+
+    Where two have, the first by its id keeps it, and the other takes the first one that nobody has.
+    """
+    coloured = sorted({id_ for id_ in ids if id_ in colours})
+    if len(coloured) > len(_OF_MODELS):
+        return {id_: colours[id_] for id_ in coloured}
+    found: dict[str, str] = {}
+    clashing = []
+    for id_ in coloured:
+        if colours[id_] in found.values():
+            clashing.append(id_)
+        else:
+            found[id_] = colours[id_]
+    free = [colour for colour in _OF_MODELS if colour not in found.values()]
+    return found | dict(zip(clashing, free, strict=False))
+
 
 Shape = Literal["dot", "cross", "plus"]
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
 from cellgauge.cards import ModelCard
 from cellgauge.report import cells
 from cellgauge.report.comparison import FEW_STUDIES
-from cellgauge.report.dataset_comparison import Row
+from cellgauge.report.dataset_comparison import DatasetComparison, Row
 from cellgauge.report.many import Work
 from cellgauge.report.numbers import SCORE_DECIMALS, listing, number, plural
 from cellgauge.report.pairs import KINDS, ModelPair, PairRow
@@ -68,7 +68,7 @@ def _index(renderer: Renderer, pairs: list[ModelPair], by_model: dict[str, list[
 
 def _model_list(renderer: Renderer, model: ModelCard, pairs: list[ModelPair]) -> Page:
     path, title = f"compare/{model.id}/", f"{model.name} against others"
-    intro = f"{model.name} beside each model that has scores of a common task and dataset."
+    intro = f"{model.name} beside each model that has scores of a common task."
     table = pairs_table("pairs", f"{plural(len(pairs), 'pair')} with {model.name}", pairs, beside=model)
     html = renderer.fragment(
         "compare_index.html", path, title=title, intro=intro, pairs=pairs, models=None, table=table, model=model
@@ -115,11 +115,12 @@ def pairs_table(id_: str, caption: str, pairs: list[ModelPair], beside: ModelCar
         rest = judged - better - worse - apart
         counts = (judged, *((worse, better) if turned else (better, worse)), apart, rest)
         name = other.name if beside else f"{pair.first.name} and {pair.second.name}"
-        simulated = () if any(row.kind != "simulated" for row in pair.rows) else (_SIMULATED,)
+        note = "" if pair.rows else "never scored on the same dataset"
+        simulated = (_SIMULATED,) if pair.rows and all(row.kind == "simulated" for row in pair.rows) else ()
         rows.append(
             TableRow(
                 (
-                    Cell(name, (pair.path,), href=pair.path, badges=simulated),
+                    Cell(name, (pair.path,), href=pair.path, small=note, badges=simulated),
                     *(Cell(f"{count:,}", (count,)) for count in counts),
                 )
             )
@@ -129,7 +130,7 @@ def pairs_table(id_: str, caption: str, pairs: list[ModelPair], beside: ModelCar
 
 def _pair_page(renderer: Renderer, pair: ModelPair) -> Page:
     view, verdict = renderer.view, pair.verdict()
-    table = pair_table(view, pair)
+    table, apart = pair_table(view, pair), apart_table(pair)
     csv = f"{pair.path.rstrip('/')}.csv"
     title = f"{pair.first.name} and {pair.second.name}"
     html = renderer.fragment(
@@ -137,6 +138,7 @@ def _pair_page(renderer: Renderer, pair: ModelPair) -> Page:
         pair.path,
         pair=pair,
         verdict=verdict,
+        apart=apart,
         scores=_scores_part(pair, table),
         cost=_cost_part(pair, table),
         leakage=_leakage_part(table),
@@ -144,7 +146,27 @@ def _pair_page(renderer: Renderer, pair: ModelPair) -> Page:
         how=how_compared(pair),
         csv=csv,
     )
-    return Page(pair.path, title, verdict.sentence, html, files={csv: table.to_csv()}, searchable=False)
+    return Page(
+        pair.path,
+        title,
+        verdict.sentence,
+        html,
+        files={csv: (table if pair.rows else apart).to_csv()},
+        searchable=False,
+    )
+
+
+def apart_table(pair: ModelPair) -> Table:
+    """Return where each of two models has scores, one row for each task of which they share no dataset."""
+    columns = (Column("task", "Task"), Column("first", pair.first.name), Column("second", pair.second.name))
+    rows = tuple(
+        TableRow((cells.task_cell(one.comparison.task), _named(one.first), _named(one.second))) for one in pair.apart
+    )
+    return Table("apart", "Tasks in which both have scores, never on the same dataset", columns, rows)
+
+
+def _named(some: Sequence[DatasetComparison]) -> Cell:
+    return Cell(listing([one.dataset.name for one in some]), (", ".join(one.dataset.id for one in some),))
 
 
 def pair_table(view: ReleaseView, pair: ModelPair) -> Table:

@@ -10,6 +10,7 @@ from cellgauge.cards import MetricCard, ScoreRef, TaskCard
 from cellgauge.cards.task import Stress
 from cellgauge.report import cells
 from cellgauge.report.charts import GREY, Figure, Mark
+from cellgauge.report.colours import in_one_chart
 from cellgauge.report.comparison import TaskComparison
 from cellgauge.report.dataset_comparison import DatasetComparison, Row
 from cellgauge.report.numbers import interval, listing, number
@@ -123,6 +124,7 @@ def forest(
     rows = [row for row in one.rows if row.difference is not None and not (few and row.role == "control")]
     if few:
         rows = rows[:6]
+    colours = in_one_chart(colours, [row.model.id for row in rows if row.role == "model"])
     marks = tuple(_mark(row, colours, one.decimals) for row in rows)
     if not marks:
         return None

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from cellgauge.cards import MetricCard, ModelCard, TaskCard
 from cellgauge.report import cells
 from cellgauge.report.charts import GREY, Figure, Mark
+from cellgauge.report.colours import in_one_chart
 from cellgauge.report.comparison import TaskComparison
 from cellgauge.report.dataset_comparison import DatasetComparison, Row
 from cellgauge.report.leaderboard import ranks_of, word_of
@@ -18,16 +19,6 @@ from cellgauge.report.tables import Row as TableRow
 from cellgauge.results.schema import Result, Score
 
 Comparisons = dict[str, TaskComparison]
-_N_COLOURS = 7
-
-
-def model_colours(models: Iterable[ModelCard]) -> dict[str, str]:
-    """Give each model its colour, the same on every page; controls stay grey and the baseline is ink.
-
-    Colours are handed out in the order of ids and begin again after seven.
-    """
-    ranked = sorted(model.id for model in models if model.role == "model")
-    return {id_: f"var(--cg-c{place % _N_COLOURS + 1})" for place, id_ in enumerate(ranked)}
 
 
 def colour_of(colours: dict[str, str], model: ModelCard) -> str:
@@ -184,6 +175,7 @@ def _against_baseline(comparison: TaskComparison, one: DatasetComparison, row: R
 
 def scores_on(comparison: TaskComparison, one: DatasetComparison, colours: dict[str, str]) -> Figure | None:
     """Return the primary score of every model on one dataset, with a line at the baseline."""
+    colours = in_one_chart(colours, [row.model.id for row in one.ranked])
     marks = []
     for row in one.rows:
         if row.score is None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -68,6 +69,16 @@ class PairRow:
 
 
 @dataclass(frozen=True)
+class Apart:
+    """A task in which both models have scores, and never on the same dataset: its table offers them all the same."""
+
+    comparison: TaskComparison
+    first: tuple[DatasetComparison, ...]
+    """Where the first model has scores."""
+    second: tuple[DatasetComparison, ...]
+
+
+@dataclass(frozen=True)
 class ModelPair:
     """All that two models have in common."""
 
@@ -75,6 +86,8 @@ class ModelPair:
     second: ModelCard
     rows: tuple[PairRow, ...]
     """Measured data before demonstrations before simulated data; within these by task and dataset."""
+    apart: tuple[Apart, ...] = ()
+    """Tasks of which they share no dataset; without any rows, these are all that there is to say."""
 
     @property
     def path(self) -> str:
@@ -91,6 +104,9 @@ class ModelPair:
 
     def verdict(self) -> Verdict:
         """Say in a sentence what the rows that count show, or those of the first kind that there is."""
+        if not self.rows:
+            names = f"{self.first.name} and {self.second.name}"
+            return Verdict(f"{names} were never scored on the same dataset: nothing tells which is better.", "")
         kind = next((kind for kind in KINDS if self.judged(kind)), None)
         if kind is None:
             return Verdict(f"{self.first.name} and {self.second.name} cannot be compared on any common dataset.", "")
@@ -145,7 +161,7 @@ class ModelPair:
 
 
 def compare_pairs(view: ReleaseView, comparisons: Mapping[str, TaskComparison]) -> dict[tuple[str, str], ModelPair]:
-    """Compare every two models or baselines that have scores of a common dataset, controls aside.
+    """Compare every two models or baselines that have scores of a common task, controls aside.
 
     Replicates are read once for each result, and those of one task and dataset are held at a time.
 
@@ -161,13 +177,35 @@ def compare_pairs(view: ReleaseView, comparisons: Mapping[str, TaskComparison]) 
         for first, second, difference, share, guarded, why in pairs:
             row = PairRow(comparison, one, rows[first], rows[second], difference, share, guarded, why)
             found.setdefault((first, second), []).append(row)
-    models, order = view.cards.models, list(KINDS)
+    models, order, apart = view.cards.models, list(KINDS), _never_together(comparisons.values())
     return {
         pair: ModelPair(
-            models[pair[0]], models[pair[1]], _judge(sorted(found[pair], key=lambda row: order.index(row.kind)))
+            models[pair[0]],
+            models[pair[1]],
+            _judge(sorted(found.get(pair, ()), key=lambda row: order.index(row.kind))),
+            tuple(apart.get(pair, ())),
         )
-        for pair in sorted(found)
+        for pair in sorted({*found, *apart})
     }
+
+
+def _never_together(comparisons: Iterable[TaskComparison]) -> dict[tuple[str, str], list[Apart]]:
+    """Return the tasks in which two models both have scores and share no dataset, by the two ids."""
+    found: dict[tuple[str, str], list[Apart]] = {}
+    for comparison in comparisons:
+        places: dict[str, list[DatasetComparison]] = {}
+        for one in comparison.datasets:
+            for row in _compared_rows(one):
+                places.setdefault(row.model.id, []).append(one)
+        for first, second in combinations(sorted(places), 2):
+            ours, theirs = places[first], places[second]
+            if not {one.dataset.id for one in ours} & {one.dataset.id for one in theirs}:
+                found.setdefault((first, second), []).append(Apart(comparison, tuple(ours), tuple(theirs)))
+    return found
+
+
+def _compared_rows(one: DatasetComparison) -> list[Row]:
+    return [row for row in one.rows if row.role != "control" and not row.model.is_control]
 
 
 _Known = tuple[Score, Replicates]
@@ -192,8 +230,8 @@ def _compared(view: ReleaseView, comparison: TaskComparison, one: DatasetCompari
     task, metrics = comparison.task, view.cards.metrics
     sign = _sign(metrics[task.primary.metric].direction)
     guard_sign = _sign(metrics[task.guard.metric].direction) if task.guard else 1
-    rows = [row for row in one.rows if row.role != "control" and not row.model.is_control]
-    read = [_read(view, row, task.primary, task.guard) for row in sorted(rows, key=lambda row: row.model.id)]
+    rows = sorted(_compared_rows(one), key=lambda row: row.model.id)
+    read = [_read(view, row, task.primary, task.guard) for row in rows]
     for place, first in enumerate(read):
         compared = []
         for second in read[place + 1 :]:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from cellgauge.report import cells, numbers, table_html
 from cellgauge.report.axes import Spec, specs_of
+from cellgauge.report.colours import model_colours
 from cellgauge.report.comparison import TaskComparison, compare_task
 from cellgauge.report.counted import is_too_wide
 from cellgauge.report.embedded import for_scripts
@@ -19,7 +20,6 @@ from cellgauge.report.formula import symbol, to_mathml
 from cellgauge.report.health import healths
 from cellgauge.report.lists import counts_in_words, range_text, taken_values
 from cellgauge.report.maps import MAP_BOX, DatasetMaps, dataset_maps
-from cellgauge.report.overviews import model_colours
 from cellgauge.report.pairs import ModelPair, compare_pairs
 from cellgauge.report.prose import inline, to_html
 from cellgauge.report.quality import Quality, inspect
@@ -88,7 +88,10 @@ class Renderer:
             for dataset in view.cards.datasets.values()
         }
         self.quality: Quality = inspect(view, self.comparisons)
-        self.colours = model_colours(view.cards.models.values())
+        self.colours = model_colours(
+            view.cards.models.values(),
+            [[row.model.id for row in one.ranked] for each in self.comparisons.values() for one in each.datasets],
+        )
         self._draw = draw
         self._environment = Environment(
             loader=FileSystemLoader(templates),
