@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from cellgauge.report.compare import MOST_LISTED, _ratio, compare_works, pair_table
+from cellgauge.report.compare import MOST_LISTED, Sides, _ratio, compare_works, pair_table
 from cellgauge.report.pairs import ModelPair
-from cellgauge.report.release import load_release
 from cellgauge.report.render import Page
 from cellgauge.report.stage import stage
 from cellgauge.report.tables import Cell
@@ -127,7 +126,7 @@ def test_simulated_data_stand_apart_and_change_no_word(release, pair_of):
     )
     assert "1 more on simulated data shown apart and not counted" in pair.verdict().basis
     assert "1 independent study, descriptive" in pair.verdict().basis
-    table = pair_table(load_release(release.project, None), pair)
+    table = pair_table(pair, Sides())
     assert [group for group, _ in table.bodies] == ["", "simulated"]
 
 
@@ -255,14 +254,14 @@ def test_costs_of_different_machines_have_no_ratio(release, pair_of):
     for model in ("nmf", "svd"):
         release.add("clustering", BLOOD, model, 0.5)
     project = release.finish()
-    view, pair = load_release(project, None), pair_of(project, "nmf", "svd")
+    pair = pair_of(project, "nmf", "svd")
     costs = {"embedding_wall_s": 3.0, "n_embeddings": 2, "peak_memory_mb": 400.0}
     same = measured(pair, resources=costs)
-    (record,) = pair_table(view, same).records()
+    (record,) = pair_table(same, Sides()).records()
     assert (record["first_seconds"], record["second_seconds"], record["memory_ratio"]) == (None, 1.5, 812 / 400)
     assert record["seconds_ratio"] is None, "how many embeddings the first time covers was not recorded"
     assert record["machine"] == "a CPU"
-    (record,) = pair_table(view, measured(pair, resources=costs, environment={"cpu": "another CPU"})).records()
+    (record,) = pair_table(measured(pair, resources=costs, environment={"cpu": "another CPU"}), Sides()).records()
     assert (record["second_seconds"], record["memory_ratio"]) == (1.5, None)
     assert (record["machine"], record["machine_second"]) == ("a CPU", "another CPU")
 

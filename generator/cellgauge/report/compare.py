@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from cellgauge.cards import ModelCard
 from cellgauge.report import cells
@@ -14,7 +15,7 @@ from cellgauge.report.dataset_comparison import DatasetComparison, Row
 from cellgauge.report.many import Work
 from cellgauge.report.numbers import SCORE_DECIMALS, listing, number, plural
 from cellgauge.report.pairs import KINDS, ModelPair, PairRow
-from cellgauge.report.release import ReleaseView
+from cellgauge.report.release import Place, place_of
 from cellgauge.report.render import Page, Renderer
 from cellgauge.report.tables import MISSING, Badge, Cell, Column, Strip, Table
 from cellgauge.report.tables import Row as TableRow
@@ -42,11 +43,11 @@ def compare_works(renderer: Renderer) -> list[Work]:
     for pair in pairs:
         for model in (pair.first, pair.second):
             by_model.setdefault(model.id, []).append(pair)
-    models = renderer.view.cards.models
+    models, sides = renderer.view.cards.models, Sides()
     return [
         partial(_index, renderer, pairs, by_model),
         *(partial(_model_list, renderer, models[id_], some) for id_, some in sorted(by_model.items())),
-        *(partial(_pair_page, renderer, pair) for pair in pairs),
+        *(partial(_pair_page, renderer, sides, pair) for pair in pairs),
     ]
 
 
@@ -128,9 +129,40 @@ def pairs_table(id_: str, caption: str, pairs: list[ModelPair], beside: ModelCar
     return Table(id_, caption, columns, tuple(rows))
 
 
-def _pair_page(renderer: Renderer, pair: ModelPair) -> Page:
-    view, verdict = renderer.view, pair.verdict()
-    table, apart = pair_table(view, pair), apart_table(pair)
+class Side(NamedTuple):
+    """What is said of one result by itself."""
+
+    score: Cell
+    seconds: Cell
+    memory: Cell
+    machine: str | None
+    leakage: Cell
+
+
+class Sides:
+    """What is said of results by themselves, kept: each stands on the pages of all pairs of its model."""
+
+    def __init__(self) -> None:
+        self._known: dict[Place, Side] = {}
+
+    def of(self, row: Row) -> Side:
+        """Return what was said of a row before, or say it."""
+        result, place = row.result, place_of(row.result)
+        if place not in self._known:
+            wall = cells.wall_cell(result.resources)
+            self._known[place] = Side(
+                cells.score_cell(row.score, href=cells.page_of(result), why=row.note),
+                Cell(wall.text, wall.raw[:1], hover=wall.hover),
+                cells.memory_cell(result.resources),
+                _machine(result),
+                cells.leakage_cell(result),
+            )
+        return self._known[place]
+
+
+def _pair_page(renderer: Renderer, sides: Sides, pair: ModelPair) -> Page:
+    verdict = pair.verdict()
+    table, apart = pair_table(pair, sides), apart_table(pair)
     csv = f"{pair.path.rstrip('/')}.csv"
     title = f"{pair.first.name} and {pair.second.name}"
     html = renderer.fragment(
@@ -169,7 +201,7 @@ def _named(some: Sequence[DatasetComparison]) -> Cell:
     return Cell(listing([one.dataset.name for one in some]), (", ".join(one.dataset.id for one in some),))
 
 
-def pair_table(view: ReleaseView, pair: ModelPair) -> Table:
+def pair_table(pair: ModelPair, sides: Sides) -> Table:
     """Return everything that is said of a pair as one table; the page shows parts of it, and its CSV is all of it."""
     first, second = pair.first.name, pair.second.name
     about = ("first", "second", "kind", "study", "metric", "first_result", "second_result")
@@ -200,7 +232,7 @@ def pair_table(view: ReleaseView, pair: ModelPair) -> Table:
     )  # fmt: skip
     decimals = max((row.one.decimals for row in pair.rows), default=SCORE_DECIMALS)
     scale = _scale(pair.rows)
-    rows = tuple(_table_row(view, pair, row, decimals, scale) for row in pair.rows)
+    rows = tuple(_table_row(sides, pair, row, decimals, scale) for row in pair.rows)
     return Table("pair", f"{first} and {second}", columns, rows, _GROUPS)
 
 
@@ -239,13 +271,14 @@ def _leakage_part(table: Table) -> Table:
     return replace(part, rows=tuple(distinct.values()))
 
 
-def _table_row(view: ReleaseView, pair: ModelPair, row: PairRow, decimals: int, scale: float) -> TableRow:
+def _table_row(sides: Sides, pair: ModelPair, row: PairRow, decimals: int, scale: float) -> TableRow:
     task, dataset, metric = row.comparison.task, row.one.dataset, row.comparison.metric
-    first, second = row.first.result, row.second.result
+    first, second = sides.of(row.first), sides.of(row.second)
     arrow = "↑" if metric.direction == "higher" else "↓"
     guard = cells.difference_cell(row.guarded, decimals=decimals)
     about = (
-        pair.first.id, pair.second.id, row.kind, dataset.study, task.primary.key, first.result_id, second.result_id,
+        pair.first.id, pair.second.id, row.kind, dataset.study, task.primary.key, row.first.result.result_id,
+        row.second.result.result_id,
     )  # fmt: skip
     return TableRow(
         (
@@ -262,18 +295,15 @@ def _table_row(view: ReleaseView, pair: ModelPair, row: PairRow, decimals: int, 
             _drawn(pair, row.difference, scale),
             cells.word_cell(row.word, "model"),
             _superiority(row),
-            *(_score(one) for one in (row.first, row.second)),
+            first.score,
+            second.score,
             Cell(guard.text, guard.raw[:3], small=guard.small, hover=_guard_of(row)),
             *_cost(first, second),
-            cells.leakage_cell(first),
-            cells.leakage_cell(second),
+            first.leakage,
+            second.leakage,
         ),
         group="" if row.kind == "measured" else row.kind,
     )
-
-
-def _score(row: Row) -> Cell:
-    return cells.score_cell(row.score, href=cells.page_of(row.result), why=row.note)
 
 
 def _guard_of(row: PairRow) -> str:
@@ -309,20 +339,18 @@ def _superiority(row: PairRow) -> Cell:
     return Cell(text, (share,))
 
 
-def _cost(first: Result, second: Result) -> list[Cell]:
-    walls = [cells.wall_cell(one.resources) for one in (first, second)]
-    memories = [cells.memory_cell(one.resources) for one in (first, second)]
-    machines = [_machine(one) for one in (first, second)]
+def _cost(first: Side, second: Side) -> list[Cell]:
+    machines = first.machine, second.machine
     same = machines[0] == machines[1] and machines[0] is not None
     if same or not any(machines):
-        said = Cell(machines[0] or "not recorded", (machines[0], machines[1]))
+        said = Cell(machines[0] or "not recorded", machines)
     else:
-        said = Cell(f"{machines[0] or 'not recorded'}; {machines[1] or 'not recorded'}", (machines[0], machines[1]))
-    times = [Cell(wall.text, wall.raw[:1], hover=wall.hover) for wall in walls]
+        said = Cell(f"{machines[0] or 'not recorded'}; {machines[1] or 'not recorded'}", machines)
+    times, memories = (first.seconds, second.seconds), (first.memory, second.memory)
     return [*times, _ratio(times, same), *memories, _ratio(memories, same, _LEAST_MIB), said]
 
 
-def _ratio(costs: list[Cell], same_machine: bool, least: float = 0.0) -> Cell:
+def _ratio(costs: tuple[Cell, Cell], same_machine: bool, least: float = 0.0) -> Cell:
     """Return the first cost divided by the second; costs on different machines, or below the least, have no ratio."""
     ours, theirs = (cost.raw[0] for cost in costs)
     if not isinstance(ours, int | float) or not isinstance(theirs, int | float) or theirs == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 from typing import Literal
 
@@ -57,7 +58,7 @@ class PairRow:
     adjusted_p: float | None = None
     word: PairWord | None = None
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """``measured``, or why the row does not count."""
         return kind_of(self.one)
