@@ -16,6 +16,8 @@ from pydantic import BaseModel, ValidationError
 from cellgauge.cards import DatasetCard, MetricCard, ModelCard, TaskCard
 from cellgauge.cards.read import read_front
 from cellgauge.report.build import build_site
+from cellgauge.results.maps import EmbeddingMap, map_path
+from cellgauge.results.profile import DatasetProfile, profile_path
 from cellgauge.results.store import seal, to_json
 
 pytestmark = pytest.mark.site
@@ -57,7 +59,8 @@ def poison(
     for keys in list(texts(values)):
         if keys[0] in LEFT_OUT:
             continue
-        changed = put(values, keys, f"{HOSTILE} {whose}")
+        place = f" {keys[-1]}" if isinstance(keys[-1], int) else ""
+        changed = put(values, keys, f"{HOSTILE} {whose}{place}")
         try:
             accepts(changed)
         except (ValidationError, ValueError):
@@ -84,6 +87,13 @@ def poison_result(path: Path) -> list[Keys]:
     values["details"][HOSTILE] = {HOSTILE: 1.5}
     values, poisoned = poison(values, path.stem, lambda changed: seal(json.loads(json.dumps(changed))))
     path.write_bytes(to_json(seal(values)))
+    return poisoned
+
+
+def poison_file(path: Path, schema: type[BaseModel], whose: str) -> list[Keys]:
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values, poisoned = poison(values, whose, lambda changed: schema.model_validate_json(json.dumps(changed)))
+    path.write_bytes(to_json(schema.model_validate_json(json.dumps(values))))
     return poisoned
 
 
@@ -121,7 +131,19 @@ def test_every_text_of_every_card_and_result_is_only_text(project, release, edit
     release.add_empty("clustering", "pbmc68k-reduced", "nmf", "failed", HOSTILE)
     release.plan("clustering", "toy-blood", "nmf", "not_applicable", HOSTILE)
     release.count("toy-blood")
+    for model in ("pca", "svd"):
+        release.add_map("toy-blood", model)
+    release.add_map("toy-blood", "raw-expression", reason=HOSTILE)
     release.finish()
+    release_file = release.folder / "release.yaml"
+    about = yaml.safe_load(release_file.read_text(encoding="utf-8"))
+    release_file.write_text(yaml.safe_dump({**about, "title": HOSTILE}), encoding="utf-8")
+    # One word for all: what cells are is the same on every map.
+    in_profile = poison_file(profile_path(release.folder, "toy-blood"), DatasetProfile, "group")
+    assert {keys[2] for keys in in_profile if keys[0] == "compositions"} == {"row_names", "column_names"}
+    for model in ("pca", "svd"):
+        in_map = poison_file(map_path(release.folder, "toy-blood", model), EmbeddingMap, "group")
+        assert ("columns", "label", "names", 0) in in_map
     for model in ("svd", "nmf"):
         in_result = poison_result(release.folder / f"clustering/pbmc68k-reduced/{model}.json")
         assert ("reason",) in in_result or ("leakage", "evidence") in in_result
@@ -134,6 +156,10 @@ def test_every_text_of_every_card_and_result_is_only_text(project, release, edit
         assert " 49 " not in re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL), f"{path}: a template was run"
         Elements().feed(text)
         times += text.count("&lt;script&gt;alert(1)")
+    maps = (site / "datasets/toy-blood/index.html").read_text(encoding="utf-8").partition('id="maps"')[2]
+    assert maps.count("&lt;script&gt;alert(1)") > 4, "names of groups in the legend, and why there is no map"
+    for path in site.rglob("*.svg"):
+        assert "<script" not in path.read_text(encoding="utf-8"), path
     assert times > sum(map(len, poisoned.values())) / 2, "most of it is shown somewhere, as text"
     title = re.search(r"<title>(.*?)</title>", (site / "models/svd/index.html").read_text(encoding="utf-8"), re.DOTALL)
     assert "&lt;script&gt;" in title[1]

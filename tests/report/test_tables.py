@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from cellgauge.report.cells import sentence
 from cellgauge.report.comparison import compare_task
 from cellgauge.report.leaderboard import leaderboard, parts
 from cellgauge.report.numbers import interval, number, plural
@@ -155,3 +156,20 @@ def test_numbers(value, signed, text):
 def test_words_of_numbers():
     assert interval(-0.1, 0.2, signed=True) == "[−0.100, +0.200]"
     assert [plural(1, "dataset"), plural(2, "study", "studies")] == ["1 dataset", "2 studies"]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("scVI must be given a batch column", "scVI must be given a batch column."),
+        ("scVI, by batch, is not here", "scVI, by batch, is not here."),
+        ("sc_mixology has none", "sc_mixology has none."),
+        ("no daemon answers", "No daemon answers."),
+        ("outdated: run again", "Outdated: run again."),
+        ("well-known cells!", "Well-known cells!"),
+        ("a result", "A result."),
+        ("", ""),
+    ],
+)
+def test_a_sentence_begins_with_a_capital_and_a_name_with_its_own_letter(text, wanted):
+    assert sentence(text) == wanted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from cellgauge.cards import DatasetCard, ModelCard, TaskCard
@@ -44,6 +45,8 @@ _GATES_OF_EMBEDDINGS: dict[GateName, str] = {
     "not-a-control": "telling from noise",
 }
 _GATES_OF_PREDICTIONS = _GATES_OF_EMBEDDINGS | {"order": "order of cells and genes", "batch-size": "number asked for"}
+_WORD = re.compile(r"[a-z]+(?:['’-][a-z]+)*(?![^\s.,:;!?)])")
+"""A word of small letters alone; names have capitals, digits or underscores inside."""
 LEAKAGE_COLUMN = Column(
     "leakage",
     "Leakage",
@@ -216,10 +219,11 @@ def why_empty(status: str, reason: str | None) -> str:
 
 
 def sentence(text: str | None) -> str:
-    """Return text that begins and ends as a sentence does."""
+    """Return text that begins and ends as a sentence does; a name at its beginning, such as scVI, stays as it is."""
     if not text:
         return ""
-    return f"{text[0].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"
+    first = text[0].upper() if _WORD.match(text) else text[0]
+    return f"{first}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"
 
 
 def header_of(key: str, label: str, direction: str, metric: str) -> Column:

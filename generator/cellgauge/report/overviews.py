@@ -46,11 +46,11 @@ def evaluations(
         Column("task", "Task", choices=True),
         Column("dataset", "Dataset", choices=True),
         Column("model", "Model", choices=True),
-        Column("metric", "Primary score"),
-        Column("score", "Value", ("", "low", "high"), numeric=True),
+        Column("score", "Primary score", ("", "low", "high"), numeric=True),
+        Column("verdict", "Verdict", choices=True),
+        Column("metric", "Which score"),
         Column("difference", "vs baseline", ("", "low", "high", "adjusted_p"), numeric=True, direction="higher",
                hover="Signed so that positive is better"),
-        Column("verdict", "Verdict", choices=True),
         Column("ranks", "Ranks", ("first", "last"), numeric=True, direction="lower",
                hover="The ranks it may have among models and baseline on this dataset"),
         cells.WALL,
@@ -78,22 +78,23 @@ def _evaluation(view: ReleaseView, comparison: TaskComparison, result: Result, d
     href = cells.page_of(result)
     if row is None:
         status = Cell(cells.status_text(result.status), small=view.outdated(result) or "", tone="control")
-        middle = [cells.score_cell(None), cells.difference_cell(None), status, Cell("–", (None, None))]
+        score, said, apart, ranks = cells.score_cell(None), status, cells.difference_cell(None), Cell("–", (None, None))
     else:
-        middle = [
-            cells.score_cell(row.score),
-            cells.difference_cell(row.difference, p=row.adjusted_p, decimals=decimals),
-            word_of(row)._replace(small=row.note or "" if row.outdated else ""),
-            ranks_of(row, one.n_ranks if one else None),
-        ]
+        score = cells.score_cell(row.score)
+        said = word_of(row)._replace(small=row.note or "" if row.outdated else "")
+        apart = cells.difference_cell(row.difference, p=row.adjusted_p, decimals=decimals)
+        ranks = ranks_of(row, one.n_ranks if one else None)
     metric = cards.metrics[task.primary.metric]
     return TableRow(
         (
             cells.task_cell(task),
             cells.dataset_cell(cards.datasets[result.dataset.id]),
             cells.model_cell(model, role=row.role if row else None, fit=False, gates=result.gates),
+            score,
+            said,
             Cell(metric.short_name, (task.primary.key,), href=f"metrics/{metric.id}/"),
-            *middle,
+            apart,
+            ranks,
             cells.wall_cell(result.resources),
             cells.memory_cell(result.resources),
             cells.leakage_cell(result),
