@@ -29,6 +29,10 @@
   function valueOf(cell) {
     if (!cell || cell.classList.contains("cg-why")) return null;
     if (cell.hasAttribute("data-sort")) return cell.dataset.sort === "" ? null : Number(cell.dataset.sort);
+    if (cell.classList.contains("n")) {
+      const number = parseFloat(cell.textContent.replace("−", "-").replace(/,/g, ""));
+      return Number.isNaN(number) ? null : number;
+    }
     return wordOf(cell).toLowerCase() || null;
   }
 

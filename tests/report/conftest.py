@@ -334,7 +334,7 @@ def render() -> Callable[[Project], Renderer]:
 
     def make(project: Project) -> Renderer:
         view = load_release(project, None)
-        return Renderer(view, project.site_src / "templates", lambda figure, layout: "", "assets/vega.js")
+        return Renderer(view, project.site_src / "templates", lambda spec: "", "assets/vega.js")
 
     return make
 

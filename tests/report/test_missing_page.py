@@ -106,6 +106,19 @@ def test_no_cell_of_any_table_is_blank(site):
             if not html.unescape(re.sub(r"<[^>]*>", "", cell)).strip():
                 blank.append(f"{path.relative_to(site)}: {cell[:80]}")
     assert not blank
+    page = (site / "tasks/embedding/index.html").read_text(encoding="utf-8")
+    assert "1 of 2 studies" in page.partition("Data of this figure")[2], "among them a model with one dataset"
+
+
+@pytest.mark.site
+def test_bug_two_columns_of_a_table_had_one_key(site):
+    twice = []
+    for path in site.rglob("*.html"):
+        for table in re.findall(r"<table class=\"cg-table.*?</thead>", path.read_text(encoding="utf-8"), re.DOTALL):
+            keys = re.findall(r'data-key="([^"]*)"', table)
+            if len(set(keys)) < len(keys):
+                twice.append(f"{path.relative_to(site)}: {keys}")
+    assert not twice
 
 
 @pytest.mark.site

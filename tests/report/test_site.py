@@ -233,7 +233,7 @@ def test_the_list_of_results_is_split_by_task(site):
     page = read(site / "results/clustering/pbmc68k-reduced/index.html")
     assert sum(href.endswith("svd/") for href in page.hrefs) >= 1
     assert len((site / "results/clustering/pbmc68k-reduced.csv").read_text(encoding="utf-8").splitlines()) == 7
-    assert len((site / "results/index.csv").read_text(encoding="utf-8").splitlines()) == 37
+    assert len((site / "results/index.csv").read_text(encoding="utf-8").splitlines()) == 41
     assert len((site / "results/clustering.csv").read_text(encoding="utf-8").splitlines()) == 13
 
 

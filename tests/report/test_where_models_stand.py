@@ -15,7 +15,8 @@ from cellgauge.report.comparison import TaskComparison, compare_task
 from cellgauge.report.health import correlations, health_table, healths, over_datasets, over_places
 from cellgauge.report.release import ReleaseView, load_release
 from cellgauge.report.standing import standings
-from cellgauge.report.standing_tables import sensitivity_table, standings_figure, standings_table
+from cellgauge.report.standing_figure import standings_figure
+from cellgauge.report.standing_tables import sensitivity_table, standings_table
 from cellgauge.results.store import read_replicates
 from cellgauge.stats.skill import CannotDiscriminate, Skill
 
@@ -186,7 +187,7 @@ def test_bug_a_model_on_one_of_many_datasets_had_no_quartiles(other_blood, relea
     view, comparison = load(release.finish())
     monkeypatch.setattr("cellgauge.report.standing.MANY_DATASETS", 1)
     (mark,) = standings_figure(standings(view, comparison), {}).marks
-    assert (mark.low, mark.high, mark.faint, mark.word) == (None, None, (), "1 study")
+    assert (mark.low, mark.high, mark.faint, mark.word) == (None, None, (), "1 of 2 studies")
 
 
 def test_many_datasets_leave_one_line_also_where_there_is_no_room(other_blood, release, monkeypatch) -> None:

@@ -11,7 +11,7 @@ from scipy import stats as reference
 
 from cellgauge.stats.jackknife import paired_jackknife
 from cellgauge.stats.paired import holm, paired_difference, word
-from cellgauge.stats.ranks import Ranking, RankRange, rank_jackknife, rank_replicates
+from cellgauge.stats.ranks import Ranking, RankRange, rank_jackknife, rank_replicates, rank_studies
 
 
 def replicates_around(values: list[float], spread: float, n: int, seed: int = 1, common: float = 0.0) -> np.ndarray:
@@ -336,3 +336,32 @@ def test_replicates_that_cannot_be_ranked(values, replicates, message):
 def test_left_out_scores_of_other_models():
     with pytest.raises(ValueError, match="expected 2 models, found 3"):
         rank_jackknife(np.zeros((2, 1)), np.zeros((3, 6, 1)), 6, level=0.95, sign=1)
+
+
+def test_studies_are_compared_by_paired_t_tests_of_all_pairs():
+    rng = np.random.default_rng(4)
+    values = np.array([0.0, 0.1, 0.12, 0.5])[:, None] + rng.normal(0, 0.05, (4, 9)) + rng.normal(0, 1, 9)
+    found = rank_studies(values, level=0.95)
+    pairs = list(itertools.combinations(range(4), 2))
+    p_values = [reference.ttest_rel(values[one], values[other]).pvalue for one, other in pairs]
+    adjusted, largest = [0.0] * 6, 0.0
+    for place, i in enumerate(np.argsort(p_values)):
+        largest = max(largest, min(1.0, (6 - place) * p_values[i]))
+        adjusted[i] = largest
+    assert [pair.adjusted_p for pair in found.pairs] == pytest.approx(adjusted)
+    better = np.zeros((4, 4), dtype=bool)
+    for (one, other), p in zip(pairs, adjusted, strict=True):
+        if p <= 0.05:
+            first = values[one].mean() > values[other].mean()
+            better[(one, other) if first else (other, one)] = True
+    expected = [(1 + int(better[:, one].sum()), 4 - int(better[one].sum())) for one in range(4)]
+    assert ranges(found) == expected
+    assert 0 < better.sum() < 6, "some pairs are apart and some are not"
+    simultaneous = reference.ttest_rel(values[0], values[3]).confidence_interval(1 - 0.05 / 6)
+    difference = found.pairs[2].difference
+    assert (difference.low, difference.high) == pytest.approx((simultaneous.low, simultaneous.high))
+
+
+def test_few_studies_have_no_ranks():
+    with pytest.raises(ValueError, match="6 studies or more"):
+        rank_studies(np.ones((3, 5)), level=0.95)

@@ -32,6 +32,14 @@ MEMORY = Column(
     direction="lower",
     hover="Peak memory, the larger of obtaining and evaluating",
 )
+GPU = Column(
+    "gpu_memory_mb",
+    "GPU (MiB)",
+    ("", "name"),
+    numeric=True,
+    direction="lower",
+    hover="Peak memory on a GPU; none: it ran without one",
+)
 GATE_OUTCOMES: dict[str, tuple[str, Tone]] = {
     "passed": ("✓ passed", ""),
     "failed": ("✕ failed", "failed"),
@@ -196,6 +204,24 @@ def memory_cell(resources: Resources | None) -> Cell:
     if resources is None or resources.peak_memory_mb is None:
         return MISSING
     return Cell(number(resources.peak_memory_mb, 0), (resources.peak_memory_mb,), hover=resources.memory_method or "")
+
+
+def gpu_cell(*results: Result) -> Cell:
+    """Return the memory of a GPU in MiB, the most of several results, and which GPU; "none" where there was none."""
+    made = [
+        one
+        for result in results
+        for one in (*result.embedding_environments, result.environment)
+        if one is not None
+    ]  # fmt: skip
+    names = ", ".join(sorted({one.gpu for one in made if one.gpu}))
+    used = [result.resources.gpu_memory_mb for result in results if result.resources]
+    known = [memory for memory in used if memory is not None]
+    if known:
+        return Cell(number(max(known), 0), (max(known), names or None), hover=names)
+    if names:
+        return Cell("not recorded", (None, names), hover=f"{names}; how much of its memory was used was not recorded")
+    return Cell("none" if made else "–", (None, None))
 
 
 def leakage_cell(result: Result) -> Cell:

@@ -23,13 +23,14 @@ from cellgauge.report.numbers import number
 from cellgauge.report.tables import Cell, Column, Raw, Row, Table
 
 _WORD_PX = 84
-"""Room for the longest verdict."""
+"""Room for the longest verdict; longer words get more."""
 _USUAL_LETTERS = 40
 """Names of so many letters leave the marks enough room."""
 _ARROWS = {-1: "triangle-left", 0: "circle", 1: "triangle-right"}
 VALUE = Column("value", "Value", ("", "low", "high"), numeric=True)
 NAME = Column("name", "Name")
 SEEDS = Column("seed", "Single seeds")
+WORDS = Column("verdict", "Verdict")
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ class Mark:
     """Below the separator: a reference point that is not ranked."""
     faint: tuple[float | None, ...] = ()
     """Further values drawn faintly behind, such as one per seed; None where this row lacks one that others have."""
-    id: Raw = None
-    """How the row is called in downloads; None for its label."""
+    id: Raw | tuple[Raw, ...] = None
+    """How the row is called in downloads; None for its label. Several where the column of names has several fields."""
 
     @property
     def points(self) -> list[float]:
@@ -86,11 +87,15 @@ class Figure:
     """The column of the rows' names in its table."""
     values: Column = VALUE
     """The column of the values and intervals that it draws."""
+    words: Column = WORDS
+    """The column of the words, where there are any."""
     faints: Column = SEEDS
     """The column of the faint values; with a single field these are numbered."""
     reference_name: str = ""
     """Written on the reference line."""
     dashed_name: str = ""
+    below_name: str = ""
+    """Written below the separator: what the rows there are."""
 
     @cached_property
     def data(self) -> Table:
@@ -100,15 +105,16 @@ class Figure:
         numbered = tuple(str(place + 1) for place in range(n_faint))
         faints = replace(self.faints, fields=numbered if self.faints.fields == ("",) else self.faints.fields)
         columns = [self.names, replace(self.values, numeric=True)]
-        columns += [Column("verdict", "Verdict")] if words else []
+        columns += [self.words] if words else []
         columns += [faints] if n_faint else []
         rows = []
         for mark in self.marks:
-            cells = [Cell(mark.label, (mark.label if mark.id is None else mark.id,))]
+            name = mark.label if mark.id is None else mark.id
+            cells = [Cell(mark.label, name if isinstance(name, tuple) else (name,))]
             cells += [Cell(mark.numbers, (mark.value, mark.low, mark.high))]
-            cells += [Cell(mark.word, (mark.word or None,))] if words else []
+            cells += [Cell(mark.word or "–", (mark.word or None,))] if words else []
             faint = ", ".join("–" if x is None else number(x) for x in mark.faint)
-            cells += [Cell(faint, mark.faint or (None,))] if n_faint else []
+            cells += [Cell(faint or "–", mark.faint or (None,))] if n_faint else []
             rows.append(Row(tuple(cells)))
         return Table(f"figure-{self.id}-data", self.title or self.axis, tuple(columns), tuple(rows))
 
@@ -141,11 +147,11 @@ class Figure:
         """Return its specification in one layout."""
         shape = _with_labels(_SHAPES[layout], self)
         above = sum(not mark.below for mark in self.marks)
-        gap = 0.5 if 0 < above < len(self.marks) else 0.0
+        named = bool(self.reference_name or self.dashed_name or self.below_name) and layout != "mini"
+        gap = (1.0 if named and self.below_name else 0.5) if 0 < above < len(self.marks) else 0.0
         rows = len(self.marks) + gap
         head = -shape.label_dy - 5 if shape.label_dy else 0
         height = round(shape.step * rows) + (10 if layout == "narrow" else 0)
-        named = bool(self.reference_name or self.dashed_name) and layout != "mini"
         places, decimals = axes.ticks(self.named, shape.ticks)
         width = shape.width - shape.left - shape.right
         values = {
@@ -166,12 +172,17 @@ class Figure:
             "separator_from": -shape.left,
             "separator_to": width + shape.right,
             "small": 11 if layout == "mini" else 12,
-            **_text_places(layout, shape, width),
+            **_text_places(layout, shape, width, self.word_px),
         }
         form = f"dots-{layout}-named" if named else f"dots-{layout}"
-        return Spec(form, values, self._datasets(above, gap, shape.letters))
+        return Spec(form, values, self._datasets(above, gap, shape.letters, named))
 
-    def _datasets(self, above: int, gap: float, letters: int) -> dict[str, list[dict[str, Any]]]:
+    @property
+    def word_px(self) -> int:
+        """The room that its words need."""
+        return max(_WORD_PX, round(max(len(mark.word) for mark in self.marks) * LETTER_PX * 0.86))
+
+    def _datasets(self, above: int, gap: float, letters: int, named: bool) -> dict[str, list[dict[str, Any]]]:
         """Return what is drawn: the table's records, and beside them, after underscores, how each row looks."""
         low, high = self.span
         rows, faint = [], []
@@ -198,7 +209,9 @@ class Figure:
             )
             if x is not None and low <= x <= high
         ]
-        return {"rows": rows, "faint": faint, "lines": lines, "separators": [{"_y": above + gap / 2}] if gap else []}
+        separator = {"_y": above + gap / 4, "_name": self.below_name, "_name_y": above + 0.62 * gap}
+        separators = [separator if named else {"_y": above + gap / 2}] if gap else []
+        return {"rows": rows, "faint": faint, "lines": lines, "separators": separators}
 
 
 @dataclass(frozen=True)
@@ -230,12 +243,12 @@ _SHAPES: dict[Layout, _Shape] = {
 }
 
 
-def _text_places(layout: Layout, shape: _Shape, width: int) -> dict[str, Any]:
+def _text_places(layout: Layout, shape: _Shape, width: int, word_px: int) -> dict[str, Any]:
     """Return where texts stand.
 
     Wide, in two columns: numbers end where words begin. Narrow, both above the bar: beside the label, or below it.
     """
-    seam = width + shape.right - _WORD_PX
+    seam = width + shape.right - word_px
     beside = shape.label_dy == shape.numbers_dy
     numbers_x = seam - 8 if layout == "wide" else width + shape.right - 2 if beside else 2 - shape.left
     return {
@@ -293,6 +306,9 @@ def _form(layout: Layout, named: bool) -> axes.Form:
     if named:
         names = axes.layer("names", "lines").mark_text(fontSize=11, fillOpacity=0.75)
         layers.append(names.encode(x=alt.X("_x:Q"), y=alt.value(-9), text=alt.Text("_name:N")))
+        below = axes.layer("below", "separators").mark_text(align="left", fontSize=11, fillOpacity=0.75)
+        text_y = alt.Y("_name_y:Q")
+        layers.append(below.encode(x=alt.value("@label_x"), y=text_y, text=alt.Text("_name:N")))
     return axes.finish(layers)
 
 
@@ -316,4 +332,4 @@ def _with_labels(shape: _Shape, figure: Figure) -> _Shape:
     if shape.right:
         return shape
     longest = max(len(mark.numbers) for mark in figure.marks)
-    return replace(shape, right=round(longest * LETTER_PX * 12 / 13) + _WORD_PX + 24)
+    return replace(shape, right=round(longest * LETTER_PX * 12 / 13) + figure.word_px + 24)

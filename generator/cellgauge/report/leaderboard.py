@@ -20,7 +20,7 @@ from cellgauge.report.tables import Row as TableRow
 from cellgauge.results.schema import Result, score_key
 
 _ABOUT = ("dataset", "evidence", "study", "role", "status", "reason", "outdated", "result_id")
-_COST = ("seconds_per_embedding", "peak_memory_mb", "leakage")
+_COST = ("seconds_per_embedding", "peak_memory_mb", "gpu_memory_mb", "leakage")
 GROUPS = {
     "control": "Controls: known outcomes, never ranked",
     "outdated": "Outdated: computed with earlier cards, never compared",
@@ -59,6 +59,7 @@ def leaderboard(view: ReleaseView, comparison: TaskComparison) -> Table:
         *(_stress_column(view, task, stress) for stress in task.stress),
         cells.WALL,
         cells.MEMORY,
+        cells.GPU,
         cells.LEAKAGE_COLUMN,
     )
     rows = [row for one in comparison.datasets for row in _rows(view, comparison, one)]
@@ -136,7 +137,7 @@ def forest(
         short_axis=f"Difference to {baseline}: right is better",
         description=f"Differences to {baseline} on {one.dataset.name}, {comparison.score_name}: {listing(said)}.",
         reference=0.0,
-        bounds=_bounds_of_differences(comparison.metric),
+        bounds=bounds_of_differences(comparison.metric),
         id=f"differences-{one.dataset.id}",
         title=f"{comparison.task.name} on {one.dataset.name}: difference to {baseline}, {comparison.score_name}",
         names=Column("model", "Model"),
@@ -144,7 +145,7 @@ def forest(
     )
 
 
-def _bounds_of_differences(metric: MetricCard) -> tuple[float | None, float | None]:
+def bounds_of_differences(metric: MetricCard) -> tuple[float | None, float | None]:
     """Return how far two scores can be apart at all."""
     if metric.range.min is None or metric.range.max is None:
         return (None, None)
@@ -308,4 +309,6 @@ def _about(view: ReleaseView, one: DatasetComparison, result: Result, role: str)
 
 
 def _cost(result: Result) -> list[Cell]:
-    return [cells.wall_cell(result.resources), cells.memory_cell(result.resources), cells.leakage_cell(result)]
+    resources = result.resources
+    costs = [cells.wall_cell(resources), cells.memory_cell(resources), cells.gpu_cell(result)]
+    return [*costs, cells.leakage_cell(result)]

@@ -55,6 +55,7 @@ def evaluations(
                hover="The ranks it may have among models and baseline on this dataset"),
         cells.WALL,
         cells.MEMORY,
+        cells.GPU,
         cells.LEAKAGE_COLUMN,
         Column("result", "Result"),
     ]  # fmt: skip
@@ -97,6 +98,7 @@ def _evaluation(view: ReleaseView, comparison: TaskComparison, result: Result, d
             ranks,
             cells.wall_cell(result.resources),
             cells.memory_cell(result.resources),
+            cells.gpu_cell(result),
             cells.leakage_cell(result),
             Cell("open", (result.result_id,), href=href),
         )

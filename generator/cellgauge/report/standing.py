@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +12,24 @@ from numpy.typing import NDArray
 from cellgauge.cards import MetricCard, ModelCard, ScoreRef, TaskCard
 from cellgauge.report.comparison import TaskComparison
 from cellgauge.report.dataset_comparison import DatasetComparison, Row, replicates_of
+from cellgauge.report.numbers import plural
 from cellgauge.report.release import ReleaseView
 from cellgauge.results.schema import Result, Score
+from cellgauge.stats.ranks import RankRange, rank_studies
 from cellgauge.stats.sensitivity import Sensitivity, leave_one_out
 from cellgauge.stats.skill import CannotDiscriminate, Skill, skill, skill_jackknife, skill_value
-from cellgauge.stats.studies import Entry, Mean, aggregate
+from cellgauge.stats.studies import FEWEST_STUDIES, Entry, Mean, aggregate
 
 MANY_DATASETS = 12
 """With more datasets a figure shows quartiles over them and not each one, and a table has one line a cell."""
 FEWEST_MODELS_IN_ORDER = 3
 """With fewer models and baseline there is no order that could rest on anything."""
+
+
+Coverage = Literal["all", "some", "none"]
+"""On how many of the datasets that enter a mean a model has a skill."""
+
+_COVERAGES: tuple[Coverage, ...] = ("all", "some", "none")
 
 
 @dataclass(frozen=True)
@@ -35,11 +43,17 @@ class Standing:
     """Dataset → skill in the primary score; 0 for the baseline, and no entry where it cannot be computed."""
     mean: Mean | None
     """Of the skill over measured datasets, studies with equal weight; None where no such dataset is."""
+    coverage: Coverage = "all"
+    ranks: RankRange | None = None
+    """The ranks that its mean may have among the models on all datasets; None where there are too few studies."""
 
 
 @dataclass(frozen=True)
 class Standings:
-    """All models of a task, the best mean first."""
+    """All models of a task: those on all datasets, the best mean first, then those on some, then the rest.
+
+    A mean over fewer datasets, which may be easier ones, has no place among means over all of them.
+    """
 
     comparison: TaskComparison
     datasets: tuple[DatasetComparison, ...]
@@ -52,6 +66,32 @@ class Standings:
     def has_many(self) -> bool:
         """Whether there are too many measured datasets to show each one in a figure."""
         return self.n_measured > MANY_DATASETS
+
+    @property
+    def n_studies(self) -> int:
+        """Independent studies that enter the mean of a model on all datasets."""
+        return max((one.mean.n for one in self.models if one.mean is not None), default=0)
+
+    @property
+    def n_ranked(self) -> int:
+        """Models whose mean has a range of ranks."""
+        return sum(one.ranks is not None for one in self.models)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether some models are on all datasets, and others are not."""
+        return len({one.coverage for one in self.models}) > 1
+
+    def how_ordered(self) -> list[str]:
+        """Describe the order of the models, from the very values that it used."""
+        lines = [
+            "The mean skill gives each of "
+            f"{plural(self.n_studies, 'independent study', 'independent studies')} the same weight, over datasets that "
+            "count and on which the baseline leaves room. Models with a skill on all of these stand first, by their "
+            "mean; those on some stand below, since a mean over fewer datasets, which may be easier ones, cannot be "
+            "compared with theirs."
+        ]
+        return lines if self.n_studies else []
 
     @property
     def n_measured(self) -> int:
@@ -81,15 +121,45 @@ def standings(view: ReleaseView, comparison: TaskComparison) -> Standings:
         values = {id_: made.value for id_, made in skills.items() if isinstance(made, Skill)}
         entries = [_entry(one, "primary", task.primary.key, values.get(one.dataset.id)) for one in measured]
         found.append(Standing(model, rows, skills, aggregate(entries) if entries else None))
+    found = _with_ranks(_with_coverage(found), task.protocol.level)
     found.sort(key=_place)
     return Standings(comparison, datasets, tuple(found), _sensitivity(view, comparison, measured, found))
 
 
-def _place(one: Standing) -> tuple[float, float, str]:
+def _with_coverage(models: list[Standing]) -> list[Standing]:
+    """Say of each model whether its mean is over all that any mean is over."""
+    counted = {one.model.id: _counted_in(one.mean) for one in models}
+    whole = set().union(*counted.values())
+
+    def coverage(one: Standing) -> Coverage:
+        return "none" if whole and not counted[one.model.id] else "all" if counted[one.model.id] == whole else "some"
+
+    return [replace(one, coverage=coverage(one)) for one in models]
+
+
+def _counted_in(mean: Mean | None) -> set[str]:
+    """Return the datasets that enter a mean."""
+    studies = mean.parts if mean else ()
+    return {dataset.name for study in studies for dataset in study.parts if dataset.value is not None}
+
+
+def _with_ranks(models: list[Standing], level: float) -> list[Standing]:
+    """Give the models on all datasets the ranks that their means may have, where there are enough studies."""
+    ranked = [one for one in models if one.coverage == "all" and one.mean is not None and one.mean.n >= FEWEST_STUDIES]
+    if len(ranked) < 2:
+        return models
+    values = [[study.value for study in one.mean.parts if study.value is not None] for one in ranked if one.mean]
+    ranges = rank_studies(np.array(values), level=level).ranges
+    by_model = {one.model.id: range_ for one, range_ in zip(ranked, ranges, strict=True)}
+    return [replace(one, ranks=by_model.get(one.model.id)) for one in models]
+
+
+def _place(one: Standing) -> tuple[int, float, str]:
+    place = _COVERAGES.index(one.coverage)
     if one.mean is not None and one.mean.value is not None:
-        return (0, -one.mean.value, one.model.id)
+        return (place, -one.mean.value, one.model.id)
     values = [made.value for made in one.skills.values() if isinstance(made, Skill)]
-    return (1, -float(np.mean(values)) if values else np.inf, one.model.id)
+    return (place, -float(np.mean(values)) if values else np.inf, one.model.id)
 
 
 def skill_in(

@@ -1,12 +1,13 @@
-"""How models stand on a task, as a table of skills, a figure, and what the order rests on."""
+"""How models stand on a task, as a table of skills, and what the order rests on."""
 
 from __future__ import annotations
 
 import math
-from statistics import median, quantiles
+from collections import Counter
+from dataclasses import replace
+from statistics import median
 
 from cellgauge.report import cells
-from cellgauge.report.charts import Figure, Mark
 from cellgauge.report.counted import SHADES
 from cellgauge.report.dataset_comparison import DatasetComparison, Row
 from cellgauge.report.leaderboard import ranks_of
@@ -16,12 +17,19 @@ from cellgauge.report.standing import Standing, Standings
 from cellgauge.report.tables import MISSING, Badge, Cell, Column, Side, Table
 from cellgauge.report.tables import Row as TableRow
 from cellgauge.stats.sensitivity import Omission
-from cellgauge.stats.skill import CannotDiscriminate, Skill
+from cellgauge.stats.skill import CannotDiscriminate
+from cellgauge.stats.studies import FEWEST_STUDIES, Mean
 
 DECIMALS = 2
 """Of skills: they are read across a row, and their intervals are wider than that."""
-_LEFTMOST = -1.0
-"""A model that is worse than this becomes an arrow at the edge, so that the others stay apart."""
+MOST_LINKED = 400
+"""In a table of more skills than this, single ones have no link and no ranks: a page has a size to keep."""
+_NAMED_MODELS = 6
+"""More models than this become a number."""
+GROUPS = {
+    "some": "Not on all datasets that enter the mean: theirs is over fewer, and has no place in the order above",
+    "none": "On none of the datasets that enter the mean",
+}
 
 
 def standings_table(view: ReleaseView, found: Standings) -> Table:
@@ -37,6 +45,7 @@ def standings_table(view: ReleaseView, found: Standings) -> Table:
             direction="higher",
             hover="Mean over measured datasets, studies with equal weight: 0 is the baseline, 1 the best possible",
         ),
+        *([_RANKS] if found.n_ranked else []),
         *(_dataset_column(one) for one in found.datasets),
         Column(
             "coverage",
@@ -60,11 +69,29 @@ def standings_table(view: ReleaseView, found: Standings) -> Table:
             direction="lower",
             hover="Peak memory, the largest over datasets",
         ),
+        replace(cells.GPU, hover="Peak memory on a GPU, the largest over datasets; none: it ran without one"),
         Column("leakage", "Leakage", hover="Whether the model saw these data in training, over all datasets"),
     )
+    if is_light(found):
+        columns = tuple(replace(column, by_text=True) for column in columns)
     rows = tuple(_row(view, found, one) for one in found.models)
     caption = f"Skill on {plural(len(found.datasets), 'dataset')}: 0 is {baseline}, 1 the best value possible"
-    return Table("standing", caption, columns, rows, compare=True)
+    return Table("standing", caption, columns, rows, GROUPS if found.is_partial else {}, compare=True)
+
+
+_RANKS = Column(
+    "ranks",
+    "Ranks of the mean",
+    ("first", "last"),
+    numeric=True,
+    direction="lower",
+    hover="The ranks that its mean may have among the models on all datasets, if other studies were asked",
+)
+
+
+def is_light(found: Standings) -> bool:
+    """Whether there are too many skills for each to have a link and its ranks."""
+    return len(found.models) * len(found.datasets) > MOST_LINKED
 
 
 def _dataset_column(one: DatasetComparison) -> Column:
@@ -73,12 +100,12 @@ def _dataset_column(one: DatasetComparison) -> Column:
     return Column(
         f"skill:{card.id}",
         f"{card.name} ({apart})" if apart and apart not in card.name.lower() else card.name,
-        ("", "low", "high", "rank_first", "rank_last"),
+        ("", "low", "high", "rank_first", "rank_last", "score"),
         numeric=True,
         direction="higher",
-        hover="Skill, and with it the ranks that the model may have here"
+        hover="Skill, and with it the score and the ranks that the model may have here"
         + ("; not counted in the mean" if apart else ""),
-        href=f"datasets/{card.id}/",
+        href=f"tasks/{one.rows[0].result.task.id}/{card.id}/",
     )
 
 
@@ -96,17 +123,32 @@ def _row(view: ReleaseView, found: Standings, one: Standing) -> TableRow:
         for row in one.rows.values()
         if row.result.resources and row.result.resources.peak_memory_mb is not None
     ]
+    skills = [_skill_cell(view, each, one, role, is_terse=found.has_many) for each in found.datasets]
+    if is_light(found):
+        skills = [cell._replace(href=None, hover="", small="") for cell in skills]
     return TableRow(
         (
-            cells.model_cell(one.model, role=role, gates=gates),
+            cells.model_cell(one.model, role=role, gates=gates, fit=not is_light(found)),
             _mean_cell(one, role),
-            *(_skill_cell(view, each, one, role, is_terse=found.has_many) for each in found.datasets),
+            *([_ranks_of_mean(one, None if is_light(found) else found.n_ranked)] if found.n_ranked else []),
+            *skills,
             Cell(f"{len(one.rows)} of {len(found.datasets)}", (len(one.rows), len(found.datasets))),
             Cell(number(median(once), DECIMALS), (median(once),)) if once else MISSING,
             Cell(number(max(peaks), 0), (max(peaks),)) if peaks else MISSING,
+            cells.gpu_cell(*(row.result for row in one.rows.values())),
             _leakage(one.rows.values()),
         ),
+        group=one.coverage if found.is_partial else "",
         model=one.model.id,
+    )
+
+
+def _ranks_of_mean(one: Standing, of: int | None) -> Cell:
+    if one.ranks is None:
+        return Cell("–", (None, None), hover="only models on all datasets that enter the mean are ranked")
+    best, worst = one.ranks.best, one.ranks.worst
+    return Cell(
+        str(best) if best == worst else f"{best}–{worst}", (best, worst), band=None if of is None else (best, worst, of)
     )
 
 
@@ -115,31 +157,37 @@ def _mean_cell(one: Standing, role: str) -> Cell:
     if mean is None or mean.value is None:
         return Cell("–", (None, None), hover="No measured dataset counts here")
     if role == "baseline":
-        return Cell(number(0, DECIMALS), (0.0, mean.n), hover="The baseline is where skill begins")
-    studies = plural(mean.n, "study", "studies")
-    small = studies if mean.n == mean.of else f"{mean.n} of {mean.of} studies"
-    return Cell(number(mean.value, DECIMALS, signed=True), (mean.value, mean.n), small=small)
+        hover = "The baseline is where skill begins"
+        return Cell(number(0, DECIMALS), (0.0, mean.n), small=studies_of(mean), hover=hover)
+    return Cell(number(mean.value, DECIMALS, signed=True), (mean.value, mean.n), small=studies_of(mean))
+
+
+def studies_of(mean: Mean) -> str:
+    """Return over how many studies of how many a mean is."""
+    return f"{mean.n} of {plural(mean.of, 'study', 'studies')}"
 
 
 def _skill_cell(view: ReleaseView, on: DatasetComparison, one: Standing, role: str, *, is_terse: bool) -> Cell:
     row = one.rows.get(on.dataset.id)
     if row is None:
         return _why_none(view, on, one)
-    ranks, said, href = ranks_of(row), _ranks(row), cells.page_of(row.result)
-    small, more = ("", f", {said}" if said else "") if is_terse else (said, "")
+    ranks, href, score = ranks_of(row), cells.page_of(row.result), row.score.value if row.score else None
+    said = ", ".join(filter(None, ["" if score is None else number(score), _ranks(row)]))
+    small, more = ("", f"; score {said}" if said else "") if is_terse else (said, "")
+    behind = (*ranks.raw, score)
     made = one.skills.get(on.dataset.id)
     if isinstance(made, CannotDiscriminate):
         why = f"Cannot discriminate here: the baseline, {number(made.baseline)}, is within noise of the ceiling"
-        return Cell("no room", (None, None, None, *ranks.raw), small=small, hover=why + more, href=href, tone="control")
+        return Cell("no room", (None, None, None, *behind), small=small, hover=why + more, href=href, tone="control")
     if made is None:
         why = row.note or "no skill"
-        return Cell("–", (None, None, None, *ranks.raw), small=small, hover=why + more, href=href)
+        return Cell("–", (None, None, None, *behind), small=small, hover=why + more, href=href)
     side: Side = "" if role == "baseline" else "above" if made.value > 0 else "below"
     is_plain = role == "baseline" or not round(made.value, DECIMALS)
     shade = 0 if is_plain else math.ceil(SHADES * math.sqrt(min(1.0, abs(made.value))))
     return Cell(
         number(made.value, DECIMALS, signed=role != "baseline"),
-        (made.value, made.low, made.high, *ranks.raw),
+        (made.value, made.low, made.high, *behind),
         small=small,
         hover=f"Skill {number(made.value)} {interval(made.low, made.high)}{more}",
         href=href,
@@ -155,7 +203,7 @@ def _ranks(row: Row) -> str:
 
 def _why_none(view: ReleaseView, on: DatasetComparison, one: Standing) -> Cell:
     result = next((each for each in on.empties if each.model.id == one.model.id), None)
-    nothing = (None,) * 5
+    nothing = (None,) * 6
     if result is not None:
         why = cells.why_empty(result.status, result.reason)
         return Cell(cells.status_text(result.status), nothing, hover=why, href=cells.page_of(result), tone="control")
@@ -185,68 +233,20 @@ def _leakage(rows: object) -> Cell:
     return Cell(", ".join(shown), (", ".join(found),), tone=found[0] if len(found) == 1 else "plain")
 
 
-def standings_figure(found: Standings, colours: dict[str, str]) -> Figure | None:
-    """Return the mean skill of each model with a dot for each dataset behind, between baseline and ceiling."""
-    measured = {one.dataset.id for one in found.comparison.measured}
-    counted = [one.dataset.id for one in found.datasets if one.dataset.id in measured]
-    marks = []
-    for one in found.models:
-        if one.model.id == found.comparison.baseline.id or one.mean is None or one.mean.value is None:
-            continue
-        made = [one.skills.get(id_) for id_ in counted]
-        points = [each if isinstance(each, Skill) else None for each in made]
-        alone = next(each for each in points if each) if len(points) - points.count(None) == 1 else None
-        said = number(one.mean.value, DECIMALS, signed=True)
-        bar = (alone.low, alone.high) if alone else None
-        if found.has_many:
-            bar = None if alone else _quartiles([each.value for each in points if each])
-        if bar:
-            said += f" {interval(*bar, DECIMALS, signed=True)}"
-        marks.append(
-            Mark(
-                id=one.model.id,
-                label=one.model.name,
-                value=one.mean.value,
-                low=bar[0] if bar else None,
-                high=bar[1] if bar else None,
-                numbers=said,
-                word="" if alone and bar else plural(one.mean.n, "study", "studies"),
-                colour=colours.get(one.model.id, "var(--cg-ink)"),
-                faint=() if bar or found.has_many else tuple(each.value if each else None for each in points),
-            )
+def about_ranks(found: Standings) -> str:
+    """Return a sentence on the ranks of the mean: what they rest on, or why there are none."""
+    if found.n_ranked:
+        return (
+            f"The ranks of the mean come from paired t intervals over {found.n_studies} independent studies, "
+            "Holm-adjusted over all pairs of models: models whose ranks overlap may change places."
         )
-    if not marks:
-        return None
-    baseline = found.comparison.baseline.name
-    values = [x for mark in marks for x in mark.points]
-    return Figure(
-        marks=tuple(marks),
-        axis=f"Skill: the line at 0 is {baseline} (baseline), the dashed one at 1 the best value possible (ceiling)",
-        short_axis=f"Skill: 0 is {baseline}, 1 the ceiling",
-        description=f"Mean skill on {found.comparison.task.name}: "
-        + listing([f"{mark.label} {mark.numbers}" for mark in marks])
-        + f". 0 is {baseline}, 1 the best value possible.",
-        reference=0.0,
-        dashed=1.0,
-        domain=(max(_LEFTMOST, min([0.0, *values])) - 0.06, max([1.0, *(mark.value for mark in marks)]) + 0.04),
-        id="skill",
-        title=f"{found.comparison.task.name}: mean skill",
-        names=Column("model", "Model"),
-        values=Column(
-            "skill",
-            "Mean skill",
-            ("", "first_quartile", "third_quartile") if found.has_many else ("", "low", "high"),
-            numeric=True,
-        ),
-        faints=Column("skill", "Single datasets", tuple(counted)),
-        reference_name=baseline,
-        dashed_name="best possible",
+    if not found.n_studies:
+        return ""
+    studies = plural(found.n_studies, "independent study", "independent studies")
+    return (
+        f"The mean has no range of ranks: that takes {FEWEST_STUDIES} independent studies, and here "
+        f"{'is' if found.n_studies == 1 else 'are'} {studies}. Its order is descriptive."
     )
-
-
-def _quartiles(values: list[float]) -> tuple[float, float]:
-    first, _, third = quantiles(values, n=4, method="inclusive")
-    return first, third
 
 
 def sensitivity_table(view: ReleaseView, found: Standings) -> Table | None:
@@ -261,6 +261,9 @@ def sensitivity_table(view: ReleaseView, found: Standings) -> Table | None:
         Column("moved", "Models that change their place"),
     )
     omissions = [one for one in found.sensitivity.omissions if one.order is not None]
+    kinds = Counter(one.kind for one in omissions)
+    if found.has_many and kinds["study"] == kinds["dataset"]:  # then each study is one dataset, and said already
+        omissions = [one for one in omissions if one.kind != "study"]
     if not omissions:
         return None
     names = {one.model.id: one.model.name for one in found.models}
@@ -285,6 +288,10 @@ def _omission(view: ReleaseView, found: Standings, one: Omission, names: dict[st
             Cell(shown, (one.name,), href=href),
             Cell("–" if one.tau is None else number(one.tau, DECIMALS), (one.tau,)),
             Cell(names[one.order.models[0]], (one.order.models[0],), badges=changed),
-            Cell(listing([names[each] for each in one.moved]) or "none", (", ".join(one.moved),)),
+            Cell(_moved([names[each] for each in one.moved]), (", ".join(one.moved),)),
         )
     )
+
+
+def _moved(names: list[str]) -> str:
+    return plural(len(names), "model") if len(names) > _NAMED_MODELS else listing(names) or "none"

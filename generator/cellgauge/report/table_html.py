@@ -81,7 +81,7 @@ def _cells(parts: list[str], row: Row, shown: list[tuple[int, Column]], to: To, 
             return
         cell = row.cells[i]
         begin, end = ("<td", "</td>") if place else ('<th scope="row"', "</th>")
-        sort = f' data-sort="{_text(str(cell.sorted_as))}"' if sorts and column.numeric else ""
+        sort = f' data-sort="{_text(str(cell.sorted_as))}"' if sorts and column.numeric and not column.by_text else ""
         if cell.is_plain:
             numeric = ' class="n"' if column.numeric else ""
             parts.append(f"{begin}{numeric}{sort}>{_text(cell.text)}{end}")
@@ -94,7 +94,7 @@ def _classes(cell: Cell, column: Column) -> str:
         "n" if column.numeric else "",
         f"t-{cell.tone}" if cell.tone else "",
         f"s-{cell.shade}" if cell.shade else "",
-        f"is-{cell.side}" if cell.side else "",
+        "is-below" if cell.side == "below" else "",
     ]
     found = " ".join(filter(None, names))
     return f' class="{found}"' if found else ""

@@ -109,6 +109,8 @@ class Column:
     href: str | None = None
     shown: bool = True
     """False for a column that is only downloaded."""
+    by_text: bool = False
+    """Whether its numbers are sorted as they are shown: in a large table their exact values would weigh too much."""
     choices: bool = False
     """Whether its few different texts are offered as a choice of rows, above a long table."""
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from cellgauge.cards import TaskCard
+from cellgauge.report.across import differences_figure, differences_key, losses_table, views_table
 from cellgauge.report.dataset_comparison import DatasetComparison
 from cellgauge.report.health import health_table, over_datasets
 from cellgauge.report.leaderboard import forest, leaderboard, parts
@@ -13,7 +14,8 @@ from cellgauge.report.many import Work
 from cellgauge.report.missing import missing_pairs
 from cellgauge.report.render import CARD_BOOST, Page, Renderer
 from cellgauge.report.standing import standings
-from cellgauge.report.standing_tables import sensitivity_table, standings_figure, standings_table
+from cellgauge.report.standing_figure import figure_key, standings_figure
+from cellgauge.report.standing_tables import about_ranks, is_light, sensitivity_table, standings_table
 
 MOST_INLINE = 4
 """Up to so many datasets have their figure and primary table on the task's page as well: a page has a size to keep."""
@@ -59,6 +61,10 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
         }
         files = {f"tasks/{task.id}.csv": table.to_csv(), f"tasks/{task.id}.json": table.to_json(about)}
     more = {f"tasks/{task.id}-standing.csv": standing.to_csv()} if standing.rows else {}
+    differences = None if inline else differences_figure(found, renderer.colours)
+    views, losses = (None, None) if inline else (views_table(found), losses_table(found))
+    more |= {f"tasks/{task.id}-{one.id}.csv": one.to_csv() for one in (views, losses) if one}
+    skills = standings_figure(found, renderer.colours)
     html = renderer.fragment(
         "task.html",
         path,
@@ -67,7 +73,15 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
         verdict=verdict,
         sections=sections,
         standing=standing,
-        skills=standings_figure(found, renderer.colours),
+        found=found,
+        skills=skills,
+        skills_key=figure_key(found, skills) if skills else "",
+        about_ranks=about_ranks(found),
+        is_light=is_light(found),
+        differences=differences,
+        differences_key=differences_key(found, differences) if differences else "",
+        views=views,
+        losses=losses,
         sensitivity=sensitivity_table(view, found),
         has_many=found.has_many,
         health=(over_datasets if found.has_many else partial(health_table, of="task"))(

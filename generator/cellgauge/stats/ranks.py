@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from cellgauge.stats.jackknife import paired_jackknife
 from cellgauge.stats.paired import Difference, Word, holm, paired_differences, word
 from cellgauge.stats.resampling import Floats
-from cellgauge.stats.values import ROUNDING, finite
+from cellgauge.stats.student import t_interval, t_p_value
+from cellgauge.stats.studies import FEWEST_STUDIES
+from cellgauge.stats.values import ROUNDING, finite, rounding
 
 PValues = Literal["counted", "normal", "t"]
 
@@ -147,6 +149,38 @@ def rank_jackknife(by_seed: Floats, left_out: Floats, n_groups: int, *, level: f
         for one, other in combinations(range(len(by_seed)), 2)
     ]
     return _ranking(sign * by_seed.mean(axis=1), compared, "t", level)
+
+
+def rank_studies(values: Floats, *, level: float) -> Ranking:
+    """Compare all pairs of models over independent studies.
+
+    As `rank_replicates`, with the differences, t intervals (each at level 1 − α/m) and p-values of
+    `cellgauge.stats.studies.compare_over_studies`.
+
+    Parameters
+    ----------
+    values
+        (n_models, n_studies) the mean of each model in each study; higher is better.
+
+    Raises
+    ------
+    ValueError
+        With fewer than two models or six studies, or a value that is not finite.
+    """
+    values = finite(values, "values", 2)
+    n_models, n = values.shape
+    if n_models < 2 or n < FEWEST_STUDIES:
+        raise ValueError(f"values: expected 2 models or more × {FEWEST_STUDIES} studies or more, found {values.shape}")
+    n_pairs = n_models * (n_models - 1) // 2
+    compared: _Compared = []
+    for one, other in combinations(range(n_models), 2):
+        differences = values[one] - values[other]
+        value, error = float(differences.mean()), float(differences.std(ddof=1)) / math.sqrt(n)
+        p = t_p_value(value, error, n - 1, rounding([*values[one].tolist(), *values[other].tolist()]))
+        ends = [t_interval(value, error, n - 1, at) for at in (level, 1 - (1 - level) / n_pairs)]
+        plain, simultaneous = (Difference(value, low, high, p) for low, high in ends)
+        compared.append((plain, simultaneous))
+    return _ranking(values.mean(axis=1), compared, "t", level)
 
 
 _Compared = list[tuple[Difference, Difference]]
