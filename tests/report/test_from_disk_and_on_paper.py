@@ -95,3 +95,15 @@ def test_what_is_folded_is_opened_on_paper(page, address):
     page.emulate_media(media="print")
     assert inside.is_visible()
     assert inside.bounding_box()["height"] > 8
+    marks = page.locator("details.cg-more summary, details.cg-missing summary").evaluate_all(
+        "es => es.map(e => [getComputedStyle(e).display, getComputedStyle(e, '::after').display])"
+    )
+    assert {tuple(one) for one in marks} == {("block", "none")}, "nothing on paper says that it can be unfolded"
+
+
+def test_bug_words_of_links_broke_on_paper(watched, address):
+    page = watched(address, viewport=A4)
+    page.goto(address + "tasks/classification/")
+    page.emulate_media(media="print")
+    breaks = page.locator(".cg-table a").evaluate_all("es => es.map(e => getComputedStyle(e).wordBreak)")
+    assert set(breaks) == {"normal"}

@@ -246,3 +246,11 @@ def test_a_model_without_scores_cannot_be_chosen(page, address):
     assert {"Truncated SVD", "NMF"} <= set(names(table))
     assert box(table, "PCA").count() == 1
     assert box(table, "Truncated SVD").count() == box(table, "NMF").count() == 0
+
+
+def test_bug_a_column_out_of_sight_made_rows_high_on_a_phone(watched, address):
+    page = watched(address, viewport={"width": 390, "height": 844})
+    page.goto(address + "tasks/clustering/")
+    heights = page.locator("#health tbody tr").evaluate_all("es => es.map(e => e.getBoundingClientRect().height)")
+    assert len(heights) > 4
+    assert max(heights) < 80
