@@ -3,7 +3,7 @@
 (function () {
   "use strict";
 
-  var NEAR = "300px";
+  var NEAR_PX = 300;
   var FONT = 'Inter, "Helvetica Neue", Arial, sans-serif';
   var SVG = "http://www.w3.org/2000/svg";
 
@@ -247,6 +247,12 @@
     return (connection && connection.saveData) || window.matchMedia("(prefers-reduced-data: reduce)").matches;
   }
 
+  // Asked once, to fetch at once what the first charts need: an observer answers only after all scripts have run.
+  function isNear(place) {
+    var box = place.getBoundingClientRect();
+    return box.height && box.top < window.innerHeight + NEAR_PX;
+  }
+
   var figures = new Map();
 
   // A layout that is not shown is not near; it is when the window becomes narrow.
@@ -259,7 +265,7 @@
         enliven(figure, figures.get(figure), entry.target);
       });
     },
-    { rootMargin: NEAR },
+    { rootMargin: NEAR_PX + "px" },
   );
 
   document.querySelectorAll("figure.cg-figure").forEach(function (figure) {
@@ -276,11 +282,11 @@
         });
       });
     });
-    if (!isSparing()) {
-      places.forEach(function (place) {
-        watch.observe(place);
-      });
-    }
+    if (isSparing()) return;
+    places.forEach(function (place) {
+      watch.observe(place);
+      if (isNear(place)) load(figure.dataset.vega);
+    });
   });
   document.body.append(tip);
 })();

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+import numpy as np
 import pytest
 
 from cellgauge.report.charts import Mark, to_svg
@@ -100,6 +101,26 @@ def test_the_scorecard_of_a_model_draws_the_cells_of_its_table(view):
     (record,) = table.records()
     assert numbers_of(mark) == in_record(record, "difference")
     assert mark.word == record["verdict"]
+
+
+def test_the_scorecard_of_a_model_on_many_datasets_joins_those_of_a_task(release, monkeypatch):
+    monkeypatch.setattr("cellgauge.report.overviews.MOST_IN_SCORECARD", 3)
+    monkeypatch.setattr("cellgauge.report.overviews.MANY_DATASETS", 3)
+    members = [one.id for one in next(iter(release.cards.families.values())).members[:4]]
+    for member, value in zip(members, (0.5, 0.54, 0.9, 0.1), strict=True):
+        release.add("clustering", member, "pca", 0.5)
+        release.add("clustering", member, "svd", value)
+    for model in ("pca", "svd"):
+        release.add("embedding", members[0], model, VALUES[model])
+    found = load_release(release.finish(), None)
+    comparisons = {task: compare_task(found, found.cards.tasks[task]) for task in ("clustering", "embedding")}
+    joined, single = scorecard(comparisons, found.cards.models["svd"], "red").marks
+    rows = [comparisons["clustering"].on(member).row("svd") for member in members]
+    differences = [row.difference.value for row in rows]
+    assert joined.label == "Cell clustering, median of 4 datasets"
+    assert [joined.low, joined.value, joined.high] == pytest.approx(np.quantile(differences, [0.25, 0.5, 0.75]))
+    assert joined.word == f"better on {sum(row.word == 'better' for row in rows)}, worse on 1"
+    assert single.label == "Embedding quality"
 
 
 @pytest.mark.parametrize("layout", ["wide", "narrow", "mini"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
+from statistics import quantiles
 
 from cellgauge.cards import MetricCard, ModelCard, TaskCard
 from cellgauge.report import cells
@@ -14,6 +15,7 @@ from cellgauge.report.dataset_comparison import DatasetComparison, Row
 from cellgauge.report.leaderboard import ranks_of, word_of
 from cellgauge.report.numbers import SCORE_DECIMALS, interval, listing, number
 from cellgauge.report.release import ReleaseView
+from cellgauge.report.standing import MANY_DATASETS
 from cellgauge.report.tables import Badge, Cell, Column, Strip, Table, alphabetical
 from cellgauge.report.tables import Row as TableRow
 from cellgauge.results.schema import Result, Score
@@ -133,8 +135,18 @@ def gates_table(view: ReleaseView, model: str) -> Table | None:
     return table if rows else None
 
 
+MOST_IN_SCORECARD = 40
+"""Of a task with many datasets, a model that has more differences than this shows one row."""
+MEDIAN_OF = ", median of "
+"""Such a row is named by its task, this, and how many datasets there are."""
+
+
 def scorecard(comparisons: Comparisons, model: ModelCard, colour: str) -> Figure | None:
-    """Return a model's differences to the baseline, one row a task and dataset."""
+    """Return a model's differences to the baseline, one row a task and dataset.
+
+    Of more than 40 of them, those of a task with more than 12 measured datasets become one row: their median, and
+    their middle half.
+    """
     found = [
         (comparison, one, row)
         for comparison in comparisons.values()
@@ -142,7 +154,15 @@ def scorecard(comparisons: Comparisons, model: ModelCard, colour: str) -> Figure
         if (row := one.row(model.id)) and row.difference is not None
     ]
     decimals = max((one.decimals for _, one, _ in found), default=SCORE_DECIMALS)
-    marks = [_against_baseline(comparison, one, row, colour, decimals) for comparison, one, row in found]
+    marks = []
+    for comparison in comparisons.values():
+        own = [each for each in found if each[0] is comparison]
+        counted = {one.dataset.id for one in comparison.measured}
+        many = [each for each in own if each[1].dataset.id in counted]
+        if len(found) > MOST_IN_SCORECARD and len(many) > MANY_DATASETS:
+            marks.append(_over_datasets(many, colour, decimals))
+            own = [each for each in own if each[1].dataset.id not in counted]
+        marks += [_against_baseline(*each, colour, decimals) for each in own]
     if not marks:
         return None
     said = [f"{mark.label} {mark.numbers} {mark.word}".strip() for mark in marks]
@@ -156,6 +176,21 @@ def scorecard(comparisons: Comparisons, model: ModelCard, colour: str) -> Figure
         title=f"{model.name}: difference to the baseline of each task",
         names=Column("evaluation", "Task and dataset"),
         values=Column("difference", "vs baseline", ("", "low", "high"), numeric=True),
+    )
+
+
+def _over_datasets(some: list[tuple[TaskComparison, DatasetComparison, Row]], colour: str, decimals: int) -> Mark:
+    values = [row.difference.value for _, _, row in some if row.difference is not None]
+    low, middle, high = quantiles(values, n=4, method="inclusive")
+    words = [row.word for _, _, row in some]
+    return Mark(
+        label=f"{some[0][0].task.name}{MEDIAN_OF}{len(some)} datasets",
+        value=middle,
+        low=low,
+        high=high,
+        numbers=f"{number(middle, decimals, signed=True)} {interval(low, high, decimals, signed=True)}",
+        word=f"better on {words.count('better')}, worse on {words.count('worse')}",
+        colour=colour,
     )
 
 

@@ -298,14 +298,15 @@ def model_page(renderer: Renderer, model: ModelCard) -> Page:
     table = overviews.evaluations(
         view, renderer.comparisons, results, "evaluations", f"Evaluations of {model.name}", without=["model"]
     )
-    colour = overviews.colour_of(renderer.colours, model)
+    figure = overviews.scorecard(renderer.comparisons, model, overviews.colour_of(renderer.colours, model))
     html = renderer.fragment(
         "model.html",
         path,
         card=model,
         badges=cells.model_cell(model, gates=view.gates_of(model.id)).badges,
         gates=overviews.gates_table(view, model.id),
-        figure=overviews.scorecard(renderer.comparisons, model, colour),
+        figure=figure,
+        has_medians=figure is not None and any(overviews.MEDIAN_OF in mark.label for mark in figure.marks),
         baseline_of=[task for task in view.cards.tasks.values() if task.baseline == model.id],
         missing=missing_pairs(view.cards, [pair for pair in view.missing() if pair.model == model.id], "model"),
         table=table,
