@@ -85,3 +85,18 @@ def test_its_heaviest_page_is_light(site: dict[str, Any]) -> None:
 
 def test_its_search_index_is_light(site: dict[str, Any]) -> None:
     assert site["search_index_kb"] < 1000
+
+
+def test_its_pages_are_light_and_open_quickly(site: dict[str, Any]) -> None:
+    assert site["heaviest_kb"] < 250
+    assert site["heaviest_gz_kb"] < 60
+    assert site["search_index_kb"] < 1000
+    assert max(page["kb"] for page in site["opened"]) < 150
+    assert max(page["painted_s"] for page in site["opened"]) < 0.5
+    live = [page["live_s"] for page in site["opened"] if page["live_s"] is not None]
+    assert live
+    assert max(live) < 1
+
+
+def test_a_site_of_thousands_of_results_is_built_from_nothing_in_two_minutes(site: dict[str, Any]) -> None:
+    assert site["cold"]["wall_s"] < 120
