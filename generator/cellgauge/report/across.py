@@ -12,7 +12,7 @@ from statistics import quantiles
 from cellgauge.report.charts import Figure, Mark
 from cellgauge.report.colours import in_one_chart
 from cellgauge.report.dataset_comparison import DatasetComparison, Row
-from cellgauge.report.leaderboard import bounds_of_differences
+from cellgauge.report.leaderboard import bounds_of_differences, mark_of
 from cellgauge.report.numbers import SCORE_DECIMALS, interval, listing, number, plural
 from cellgauge.report.standing import Standing, Standings
 from cellgauge.report.standing_figure import MOST_DRAWN
@@ -37,7 +37,7 @@ def are_single(found: Standings) -> bool:
 
 
 def _n_studies(found: Standings) -> int:
-    return len({on.dataset.study for one in found.models for on, _ in _compared(found, one)})
+    return len({on.dataset.study for rows in found.compared.values() for on, _ in rows})
 
 
 def differences_figure(found: Standings, colours: dict[str, str]) -> Figure | None:
@@ -108,29 +108,14 @@ def differences_key(found: Standings, figure: Figure) -> str:
 
 
 def _compared(found: Standings, one: Standing) -> list[tuple[DatasetComparison, Row]]:
-    """Return the rows of a model on measured datasets that have a difference to the baseline."""
-    rows = [(on, one.rows[on.dataset.id]) for on in found.comparison.measured if on.dataset.id in one.rows]
-    return [(on, row) for on, row in rows if row.difference is not None]
+    return found.compared[one.model.id]
 
 
 def _single(found: Standings, one: Standing, colour: str) -> list[Mark]:
-    marks = []
-    for on, row in _compared(found, one):
-        assert row.difference is not None  # noqa: S101 (chosen so)
-        value, low, high = row.difference.value, row.difference.low, row.difference.high
-        marks.append(
-            Mark(
-                id=(one.model.id, on.dataset.id),
-                label=f"{one.model.name}: {on.dataset.name}",
-                value=value,
-                low=low,
-                high=high,
-                numbers=f"{number(value, on.decimals, signed=True)} {interval(low, high, on.decimals, signed=True)}",
-                word=row.word or "",
-                colour=colour,
-            )
-        )
-    return marks
+    return [
+        mark_of(row, f"{one.model.name}: {on.dataset.name}", colour, on.decimals, id_=(one.model.id, on.dataset.id))
+        for on, row in _compared(found, one)
+    ]
 
 
 def mean_difference(found: Standings, one: Standing) -> StudyComparison:

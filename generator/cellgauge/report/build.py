@@ -25,9 +25,9 @@ from mkdocs.exceptions import MkDocsException
 from mkdocs.utils.yaml import yaml_load
 
 from cellgauge.cards import Project, UserError
-from cellgauge.report.frames import put_files, put_into_frames
+from cellgauge.report.frames import put_into_frames
 from cellgauge.report.release import release_shown
-from cellgauge.report.stage import Say, stage
+from cellgauge.report.stage import Say, put_files, stage
 from cellgauge.report.unchanged import Built, inputs_digest
 
 _OLDEST = 315532800  # 1980-01-01: the least that every archive format can hold

@@ -71,14 +71,6 @@ def put_into_frames(site: Path, pages: Iterable[Page], fill: Callable[[str], str
     packed.write_bytes(gzip.compress(site_map.encode(), mtime=made))
 
 
-def put_files(site: Path, pages: Iterable[Page]) -> None:
-    """Write the files beside pages into a site; mkdocs would read and copy each of them."""
-    for page in pages:
-        for path, data in page.files.items():
-            (site / path).parent.mkdir(parents=True, exist_ok=True)
-            (site / path).write_bytes(data)
-
-
 def _split(text: str, place: str) -> list[str]:
     return re.split(f"({'|'.join((*_WORDS, re.escape(place)))})", text)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from cellgauge.cards import MetricCard, ScoreRef, TaskCard
@@ -18,6 +19,7 @@ from cellgauge.report.release import ReleaseView
 from cellgauge.report.tables import Cell, Column, Table
 from cellgauge.report.tables import Row as TableRow
 from cellgauge.results.schema import Result, score_key
+from cellgauge.stats.ranks import RankRange
 
 _ABOUT = ("dataset", "evidence", "study", "role", "status", "reason", "outdated", "result_id")
 _COST = ("seconds_per_embedding", "peak_memory_mb", "gpu_memory_mb", "leakage")
@@ -154,20 +156,16 @@ def bounds_of_differences(metric: MetricCard) -> tuple[float | None, float | Non
 
 
 def _mark(row: Row, colours: dict[str, str], decimals: int) -> Mark:
+    mark = mark_of(row, row.model.name, colours.get(row.model.id, GREY), decimals, id_=row.model.id)
+    return replace(mark, word=row.word or "control", colour=GREY, below=True) if row.role == "control" else mark
+
+
+def mark_of(row: Row, label: str, colour: str, decimals: int, *, id_: str | tuple[str, ...] | None = None) -> Mark:
+    """Return a row's difference to the baseline with its interval and verdict; the row has to have one."""
     assert row.difference is not None  # noqa: S101 (callers choose such rows)
-    low, high = row.difference.low, row.difference.high
-    control = row.role == "control"
-    return Mark(
-        id=row.model.id,
-        label=row.model.name,
-        value=row.difference.value,
-        low=low,
-        high=high,
-        numbers=f"{number(row.difference.value, decimals, signed=True)} {interval(low, high, decimals, signed=True)}",
-        word=row.word or ("control" if control else ""),
-        colour=GREY if control else colours.get(row.model.id, GREY),
-        below=control,
-    )
+    value, low, high = row.difference.value, row.difference.low, row.difference.high
+    said = f"{number(value, decimals, signed=True)} {interval(low, high, decimals, signed=True)}"
+    return Mark(label, value, low, high, said, word=row.word or "", colour=colour, id=id_)
 
 
 def _stress_column(view: ReleaseView, task: TaskCard, stress: Stress) -> Column:
@@ -259,7 +257,12 @@ def ranks_of(row: Row, of: int | None = None) -> Cell:
     if row.ranks is None:
         why = "" if row.is_kept else "not ranked: what the task guards is not shown to be kept"
         return Cell("–", (None, None), hover=why)
-    best, worst = row.ranks.best, row.ranks.worst
+    return ranks_cell(row.ranks, of)
+
+
+def ranks_cell(ranks: RankRange, of: int | None) -> Cell:
+    """Return a range of ranks, with a band beside it where there are ``of`` of them."""
+    best, worst = ranks.best, ranks.worst
     band = None if of is None else (best, worst, of)
     return Cell(str(best) if best == worst else f"{best}–{worst}", (best, worst), band=band)
 

@@ -12,7 +12,7 @@ from cellgauge.report.charts import GREY, Figure, Mark
 from cellgauge.report.colours import in_one_chart
 from cellgauge.report.comparison import TaskComparison
 from cellgauge.report.dataset_comparison import DatasetComparison, Row
-from cellgauge.report.leaderboard import ranks_of, word_of
+from cellgauge.report.leaderboard import mark_of, ranks_of, word_of
 from cellgauge.report.numbers import SCORE_DECIMALS, interval, listing, number
 from cellgauge.report.release import ReleaseView
 from cellgauge.report.standing import MANY_DATASETS
@@ -195,20 +195,11 @@ def _over_datasets(some: list[tuple[TaskComparison, DatasetComparison, Row]], co
 
 
 def _against_baseline(comparison: TaskComparison, one: DatasetComparison, row: Row, colour: str, decimals: int) -> Mark:
-    assert row.difference is not None  # noqa: S101 (callers choose such rows)
-    low, high = row.difference.low, row.difference.high
     several = len(comparison.datasets) > 1
     label = f"{comparison.task.name}, {one.dataset.name}" if several else comparison.task.name
     says_so = several and one.dataset.name.lower().startswith("simulated")
-    return Mark(
-        label=label if one.dataset.evidence != "simulated" or says_so else f"{label} (simulated)",
-        value=row.difference.value,
-        low=low,
-        high=high,
-        numbers=f"{number(row.difference.value, decimals, signed=True)} {interval(low, high, decimals, signed=True)}",
-        word=row.word or "",
-        colour=colour,
-    )
+    label = label if one.dataset.evidence != "simulated" or says_so else f"{label} (simulated)"
+    return mark_of(row, label, colour, decimals)
 
 
 def scores_on(comparison: TaskComparison, one: DatasetComparison, colours: dict[str, str]) -> Figure | None:

@@ -10,7 +10,7 @@ import hashlib
 import html
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,6 +126,13 @@ def _write(project: Project, build: Path, staged: Staged, prose: dict[str, str],
         stub, fragment = _places(page)
         _put(docs / stub, _stub(page, fragment).encode())
         _put(overrides / fragment, staged.drawings.fill(page.fragment).encode())
+
+
+def put_files(site: Path, pages: Iterable[Page]) -> None:
+    """Write the files beside pages into a built site; mkdocs would read and copy each of them."""
+    for page in pages:
+        for path, data in page.files.items():
+            _put(site / path, data)
 
 
 def _put(path: Path, data: bytes) -> None:

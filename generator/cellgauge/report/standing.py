@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypedDict
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,17 @@ class Standings:
     def n_ranked(self) -> int:
         """Models whose mean has a range of ranks."""
         return sum(one.ranks is not None for one in self.models)
+
+    @cached_property
+    def compared(self) -> dict[str, list[tuple[DatasetComparison, Row]]]:
+        """Each model's rows on measured datasets that have a difference to the baseline."""
+        measured = self.comparison.measured
+        return {
+            one.model.id: [
+                (on, row) for on in measured if (row := one.rows.get(on.dataset.id)) and row.difference is not None
+            ]
+            for one in self.models
+        }
 
     @property
     def is_partial(self) -> bool:
@@ -173,18 +185,9 @@ def skill_in(
     paired = _paired(view, comparison, one, result, key, metric)
     if paired is None:
         return None
-    ours, theirs, replicates, limits = paired
-    if ours.interval is None or ours.interval.n_groups is None:
-        return skill(ours.value, theirs.value, *replicates, **limits)
-    n_seeds = len(ours.by_seed)
-    return skill_jackknife(
-        np.array(ours.by_seed),
-        np.array(theirs.by_seed),
-        replicates[0].reshape(-1, n_seeds),
-        replicates[1].reshape(-1, n_seeds),
-        ours.interval.n_groups,
-        **limits,
-    )
+    if paired.n_groups is None:
+        return skill(paired.ours.value, paired.theirs.value, *paired.replicates, **paired.limits)
+    return _skill_of_groups(paired, paired.n_groups)
 
 
 def _value_in(
@@ -192,11 +195,24 @@ def _value_in(
 ) -> float | None:
     """Return the value of ``skill_in`` alone."""
     paired = _paired(view, comparison, one, result, key, metric)
-    if paired is not None and paired[0].interval is not None and paired[0].interval.n_groups is None:
-        ours, theirs, replicates, limits = paired
-        return skill_value(ours.value, theirs.value, *replicates, **limits)
-    made = skill_in(view, comparison, one, result, key, metric)
+    if paired is None:
+        return None
+    if paired.n_groups is None:
+        return skill_value(paired.ours.value, paired.theirs.value, *paired.replicates, **paired.limits)
+    made = _skill_of_groups(paired, paired.n_groups)
     return made.value if isinstance(made, Skill) else None
+
+
+def _skill_of_groups(paired: _Paired, n_groups: int) -> Skill | CannotDiscriminate:
+    n_seeds = len(paired.ours.by_seed)
+    return skill_jackknife(
+        np.array(paired.ours.by_seed),
+        np.array(paired.theirs.by_seed),
+        paired.replicates[0].reshape(-1, n_seeds),
+        paired.replicates[1].reshape(-1, n_seeds),
+        n_groups,
+        **paired.limits,
+    )
 
 
 class _Limits(TypedDict):
@@ -205,13 +221,21 @@ class _Limits(TypedDict):
     sign: int
 
 
-_Replicates = tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]
+class _Paired(NamedTuple):
+    """A score of a result and of the baseline, their replicates, and what their skill is measured by."""
+
+    ours: Score
+    theirs: Score
+    replicates: tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]
+    limits: _Limits
+    n_groups: int | None
+    """How many groups were left out in turn; None where cells or others were drawn."""
 
 
 def _paired(
     view: ReleaseView, comparison: TaskComparison, one: DatasetComparison, result: Result, key: str, metric: MetricCard
-) -> tuple[Score, Score, _Replicates, _Limits] | None:
-    """Return a score of a result and of the baseline, their replicates, and what their skill is measured by."""
+) -> _Paired | None:
+    """Return what skill is made of; None where something of it is missing."""
     base = one.row(comparison.baseline.id)
     ceiling = metric.range.max if metric.direction == "higher" else metric.range.min
     if ceiling is None or base is None or base.outdated:
@@ -225,7 +249,8 @@ def _paired(
         return None
     replicates = replicates_of(view, result, ours), replicates_of(view, base.result, theirs)
     sign = 1 if metric.direction == "higher" else -1
-    return ours, theirs, replicates, _Limits(ceiling=ceiling, level=ours.interval.level, sign=sign)
+    limits = _Limits(ceiling=ceiling, level=ours.interval.level, sign=sign)
+    return _Paired(ours, theirs, replicates, limits, ours.interval.n_groups)
 
 
 def _sensitivity(

@@ -10,7 +10,7 @@ from statistics import median
 from cellgauge.report import cells
 from cellgauge.report.counted import SHADES
 from cellgauge.report.dataset_comparison import DatasetComparison, Row
-from cellgauge.report.leaderboard import ranks_of
+from cellgauge.report.leaderboard import ranks_cell, ranks_of
 from cellgauge.report.numbers import interval, listing, number, plural
 from cellgauge.report.release import ReleaseView
 from cellgauge.report.standing import Standing, Standings
@@ -146,10 +146,7 @@ def _row(view: ReleaseView, found: Standings, one: Standing) -> TableRow:
 def _ranks_of_mean(one: Standing, of: int | None) -> Cell:
     if one.ranks is None:
         return Cell("–", (None, None), hover="only models on all datasets that enter the mean are ranked")
-    best, worst = one.ranks.best, one.ranks.worst
-    return Cell(
-        str(best) if best == worst else f"{best}–{worst}", (best, worst), band=None if of is None else (best, worst, of)
-    )
+    return ranks_cell(one.ranks, of)
 
 
 def _mean_cell(one: Standing, role: str) -> Cell:

@@ -71,7 +71,7 @@ def skill(
     if len(ours) != len(theirs):
         raise ValueError(f"{len(ours)} and {len(theirs)} replicates cannot be paired")
     gain, room = sign * (ours - theirs), sign * (ceiling - theirs)
-    if min(room.min(), sign * (ceiling - baseline)) > 0:  # then nothing below is infinite
+    if _leaves_room(theirs, baseline, ceiling, sign):  # then nothing below is infinite
         return Skill((score - baseline) / (ceiling - baseline), *percentile_interval(gain / room, level))
     cannot = CannotDiscriminate(baseline, *percentile_interval(theirs, level), ceiling)
     if _reaches(cannot, sign):
@@ -100,11 +100,15 @@ def skill_value(
     decides nothing.
     """
     _check(score, baseline, ceiling)
-    room = sign * (ceiling - finite(baseline_replicates, "baseline_replicates", 1))
-    if min(room.min(), sign * (ceiling - baseline)) > 0:
+    if _leaves_room(finite(baseline_replicates, "baseline_replicates", 1), baseline, ceiling, sign):
         return (score - baseline) / (ceiling - baseline)
     made = skill(score, baseline, replicates, baseline_replicates, ceiling=ceiling, level=level, sign=sign)
     return made.value if isinstance(made, Skill) else None
+
+
+def _leaves_room(baseline_replicates: Floats, baseline: float, ceiling: float, sign: int) -> bool:
+    """Whether the baseline is short of the ceiling in every replicate, and itself."""
+    return bool(min((sign * (ceiling - baseline_replicates)).min(), sign * (ceiling - baseline)) > 0)
 
 
 def skill_jackknife(
