@@ -61,6 +61,19 @@ def test_whatever_changes_the_site_is_seen(build, project, change: Callable[[Pro
     assert not build()
 
 
+def test_files_that_are_as_they_were_keep_their_time(build, project, edit) -> None:
+    assert build()
+    site = project.work / "site"
+    changed, same = site / "models/pca/index.html", site / "models/svd/index.html"
+    before = changed.stat().st_mtime_ns, same.stat().st_mtime_ns
+    edit("site_src/models/pca.md", "name: PCA", "name: PCA, renamed")
+    assert build()
+    assert "PCA, renamed" in changed.read_text(encoding="utf-8")
+    assert changed.stat().st_mtime_ns > before[0]
+    assert same.stat().st_mtime_ns == before[1]
+    assert same.stat().st_nlink == 1, "the site before is gone"
+
+
 def test_a_build_that_failed_is_tried_again(build, project, edit) -> None:
     from cellgauge.cards import UserError
 

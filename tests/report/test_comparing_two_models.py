@@ -15,8 +15,8 @@ import pytest
 from scipy import stats as reference
 
 from cellgauge.report.compare import MOST_LISTED, Sides, _ratio, compare_works, pair_table
+from cellgauge.report.page import Page
 from cellgauge.report.pairs import ModelPair
-from cellgauge.report.render import Page
 from cellgauge.report.stage import stage
 from cellgauge.report.tables import Cell
 from cellgauge.stats.jackknife import paired_jackknife, superiority_jackknife

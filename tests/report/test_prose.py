@@ -7,7 +7,7 @@ import pytest
 from cellgauge.cards import UserError
 from cellgauge.report.formula import symbol, to_mathml
 from cellgauge.report.prose import inline, to_address, to_html
-from cellgauge.report.stage import as_plain_text
+from cellgauge.report.sources import as_plain_text
 
 
 def render(text: str) -> str:

@@ -1,9 +1,7 @@
-"""Building the site: stage, run mkdocs, put pages into frames, put the result in place."""
+"""Building the site: let mkdocs make frames, draw pages, put them into the frames, put the result in place."""
 
 from __future__ import annotations
 
-import calendar
-import datetime as dt
 import gc
 import logging
 import os
@@ -11,26 +9,20 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-# mkdocs-material prints a notice on import unless told not to.
-os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")
-
 import yaml
 from filelock import FileLock
-from mkdocs.commands.build import build as run_mkdocs
-from mkdocs.config import load_config
-from mkdocs.exceptions import MkDocsException
-from mkdocs.utils.yaml import yaml_load
 
 from cellgauge.cards import Project, UserError
-from cellgauge.report.frames import put_into_frames
+from cellgauge.report import Say
+from cellgauge.report.forks import beside
 from cellgauge.report.release import release_shown
-from cellgauge.report.stage import Say, put_files, stage
+from cellgauge.report.sources import Sources, banner
 from cellgauge.report.unchanged import Built, inputs_digest
-
-_OLDEST = 315532800  # 1980-01-01: the least that every archive format can hold
+from cellgauge.results.store import read_release
 
 
 def served_folder(project: Project) -> Path:
@@ -69,22 +61,21 @@ def build_site(
     _refuse_foreign_folder(project, out)
     build = project.work / "build"
     build.mkdir(parents=True, exist_ok=True)
-    with FileLock(build / ".lock"):
-        built, inputs = Built(build, out), inputs_digest(project, release_shown(project, release), site_url)
-        if not again and built.is_from(inputs):
+    shown = release_shown(project, release)
+    with FileLock(build / ".lock"), beside(partial(inputs_digest, project, shown, site_url)) as digest:
+        built = Built(build, out)
+        last = None if again else built.inputs()
+        if last is None:
+            _import_all()
+        inputs = digest()
+        if last == inputs:
             say(f"nothing has changed: the site in {out} is as it would be built now")
             return out
-        with _nothing_collected():
-            staged = stage(project, release, site_url=site_url and f"{site_url.rstrip('/')}/", say=say)
         out.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
         try:
             temporary.chmod(0o755)
-            with _epoch(staged.view.data_date):
-                _mkdocs(project, temporary, site_url)
-            put_into_frames(temporary, staged.framed, staged.drawings.fill)
-            put_files(temporary, staged.pages)
-            _let_a_disk_be_searched(temporary)
+            _make(project, shown, temporary, site_url, say, before=out)
             _swap(temporary, out)
             built.note(inputs)
         finally:
@@ -93,17 +84,48 @@ def build_site(
     return out
 
 
-def _mkdocs(project: Project, site: Path, site_url: str | None) -> None:
-    path, build = project.source / "mkdocs.yml", project.work / "build"
+def _import_all() -> None:
+    """Import what draws pages: it takes a while, and is of no use where nothing has changed."""
+    import cellgauge.report.stage  # noqa: F401
+
+
+def _make(project: Project, release: str | None, site: Path, site_url: str | None, say: Say, *, before: Path) -> None:
+    """Make the site of a release; mkdocs makes its frames while results are read."""
+    from cellgauge.report.frames import frames, put_into_frames, words_around
+    from cellgauge.report.stage import stage
+
+    build = project.work / "build"
+    sources = Sources(build / "frames" / "pages", build / "frames" / "overrides")
+    meta = None if release is None else read_release(project.release(release))
+    sources.write(project, frames(of_navigation=True), words_around(banner(meta)))
+    with beside(partial(_mkdocs, project, sources, site, site_url)) as framed:
+        with _nothing_collected():
+            staged = stage(project, release, site_url=site_url and f"{site_url.rstrip('/')}/", say=say)
+        framed()
+    day = staged.view.data_date
+    put_into_frames(site, staged.pages, staged.around, staged.drawings.fill, day=day, before=before)
+    staged.put_assets(site)
+    _let_a_disk_be_searched(site)
+
+
+def _mkdocs(project: Project, sources: Sources, site: Path, site_url: str | None) -> None:
+    # mkdocs-material prints a notice on import unless told not to.
+    os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")
+    from mkdocs.commands.build import build as run_mkdocs
+    from mkdocs.config import load_config
+    from mkdocs.exceptions import MkDocsException
+    from mkdocs.utils.yaml import yaml_load
+
+    path = project.source / "mkdocs.yml"
     try:
         theme = yaml_load(path.read_text(encoding="utf-8"))["theme"]
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
     options: dict[str, Any] = {
-        "docs_dir": str(build / "pages"),
+        "docs_dir": str(sources.docs),
         "site_dir": str(site),
         "strict": True,
-        "theme": {**theme, "custom_dir": str(build / "overrides")},
+        "theme": {**theme, "custom_dir": str(sources.overrides)},
     }
     if site_url is not None:
         options["site_url"] = site_url
@@ -164,19 +186,6 @@ def _nothing_collected() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-@contextmanager
-def _epoch(day: dt.date | None) -> Iterator[None]:
-    """Give the build the date of its data, so that the same inputs give the same bytes on any day."""
-    before = os.environ.get("SOURCE_DATE_EPOCH")
-    if before is None:
-        os.environ["SOURCE_DATE_EPOCH"] = str(calendar.timegm(day.timetuple()) if day else _OLDEST)
-    try:
-        yield
-    finally:
-        if before is None:
-            os.environ.pop("SOURCE_DATE_EPOCH", None)
 
 
 def _refuse_foreign_folder(project: Project, out: Path) -> None:

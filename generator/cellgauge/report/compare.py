@@ -14,9 +14,10 @@ from cellgauge.report.comparison import FEW_STUDIES
 from cellgauge.report.dataset_comparison import DatasetComparison, Row
 from cellgauge.report.many import Work
 from cellgauge.report.numbers import SCORE_DECIMALS, listing, number, plural
+from cellgauge.report.page import Page
 from cellgauge.report.pairs import KINDS, ModelPair, PairRow
 from cellgauge.report.release import Place, place_of
-from cellgauge.report.render import Page, Renderer
+from cellgauge.report.render import Renderer
 from cellgauge.report.tables import MISSING, Badge, Cell, Column, Strip, Table
 from cellgauge.report.tables import Row as TableRow
 from cellgauge.results.schema import Environment, Result

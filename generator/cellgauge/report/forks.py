@@ -6,6 +6,8 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -32,17 +34,67 @@ def on_all_cores(
         How many items a process takes at one time.
     """
     global _shared
-    cores = os.cpu_count() or 1
-    if len(items) <= few or cores == 1 or "fork" not in multiprocessing.get_all_start_methods():
+    if len(items) <= few or not _can_fork():
         yield from map(function, items)
         return
     _shared = (function, items, at_once)
     try:
-        with ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context("fork")) as pool:
+        with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("fork")) as pool:
             for found in pool.map(_some, range(0, len(items), at_once)):
                 yield from found
     finally:
         _shared = None
+
+
+@contextmanager
+def beside(function: Callable[[], Found]) -> Iterator[Callable[[], Found]]:
+    """Begin to call a function in a process of its own, and give what waits for the value that it returns.
+
+    What it raises is raised to who waits. Who leaves without waiting ends it. Where a system cannot fork, or has one
+    core, it is called by who waits.
+
+    Parameters
+    ----------
+    function
+        What it returns or raises is handed from process to process.
+    """
+    if not _can_fork():
+        yield function
+        return
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_send, args=(sender, function), daemon=True)
+    process.start()
+    sender.close()
+
+    def wait() -> Found:
+        try:
+            is_returned, found = receiver.recv()
+        except EOFError:
+            process.join()
+            raise RuntimeError(f"a process ended with {process.exitcode} and said nothing") from None
+        if not is_returned:
+            raise found
+        return found  # type: ignore[no-any-return]
+
+    try:
+        yield wait
+    finally:
+        process.terminate()
+        process.join()
+        receiver.close()
+
+
+def _send(sender: Connection, function: Callable[[], Any]) -> None:
+    try:
+        said = (True, function())
+    except Exception as error:
+        said = (False, error)
+    sender.send(said)
+
+
+def _can_fork() -> bool:
+    return (os.cpu_count() or 1) > 1 and "fork" in multiprocessing.get_all_start_methods()
 
 
 def _some(first: int) -> list[Any]:

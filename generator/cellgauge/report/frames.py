@@ -1,83 +1,157 @@
 """Frames: what mkdocs puts around a page differs between pages of one depth in a few words alone.
 
 So mkdocs makes one page of each depth, with words in it that nobody writes, and each page of the release is that page
-with its own words in their place. Making each of thousands of pages with mkdocs would take most of a build. The entries
-of the search index and of the site map are made in the same way.
+with its own words in their place; pages of the navigation have one each, in which their entry is marked. Making each of
+thousands of pages with mkdocs would take most of a build, and it can make frames while results are still read. The
+entries of the search index and of the site map are made in the same way.
 """
 
 from __future__ import annotations
 
+import calendar
+import datetime as dt
 import gzip
 import html
 import json
+import os
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from cellgauge.report.render import Page
+from cellgauge.report.forks import on_all_cores
+from cellgauge.report.page import Page
+from cellgauge.report.sources import IN_NAV, PROSE
 
 _FOLDER = "cgframe"
 _WORDS = ("cgtitle", "cgdescription", "cgsearch", "cgfragment")
+_DEPTHS = (2, 3, 4)
+"""How many folders below the root pages lie that are not in the navigation: ``models/pca/`` has two."""
+_AROUND = {"release": "cgrelease", "quality": "cgquality"}
+"""Words for what stands on every page, by the name of its fragment."""
+_OLDEST = 315532800  # 1980-01-01: the least that every archive format can hold
+_FEW, _AT_ONCE = 200, 50
 
 
-def frame(depth: int) -> Page:
-    """Return the page that mkdocs makes for all pages at one depth: 2 for ``models/pca/``."""
+def frames(*, of_navigation: bool) -> list[Page]:
+    """Return the pages that mkdocs makes for all others: one for each depth, and perhaps for each in the navigation."""
     title, description, search, fragment = _WORDS
-    return Page(f"{_FOLDER}{depth}/" * depth, title, description, fragment, search=search)
+    paths = [*(IN_NAV if of_navigation else ()), *map(_place, _DEPTHS)]
+    return [Page(path, title, description, fragment, search=search) for path in paths]
 
 
-def depth_of(page: Page) -> int:
-    """Return how many folders below the site's root a page lies."""
-    return page.path.count("/")
+def words_around(banner: str) -> dict[str, str]:
+    """Return what stands on every frame; a banner is known before anything is drawn."""
+    return {"banner": banner, **_AROUND}
 
 
-def put_into_frames(site: Path, pages: Iterable[Page], fill: Callable[[str], str]) -> None:
-    """Write pages into a site in which mkdocs made a frame for each of their depths; the frames are taken away.
+def _place(depth: int) -> str:
+    return f"{_FOLDER}{depth}/" * depth
+
+
+def _frame_of(page: Page) -> str:
+    """Return where the frame of a page lies."""
+    return page.path if page.path in IN_NAV else _place(page.path.count("/"))
+
+
+def put_into_frames(
+    site: Path,
+    pages: Iterable[Page],
+    around: Mapping[str, str],
+    fill: Callable[[str], str],
+    *,
+    day: dt.date | None,
+    before: Path,
+) -> None:
+    """Write pages, and the files beside them, into a site of frames; the frames are taken away.
 
     Parameters
     ----------
+    before
+        The site that is to be replaced, if it is there. What is as it was there is the same file with the same time,
+        so that what copies the site to elsewhere sees which files are new.
+    around
+        What stands on every page, by the name of its fragment.
     fill
         Returns a fragment with its drawings.
+    day
+        The day of the data: the same inputs give the same bytes on any day.
     """
-    by_depth: dict[int, list[Page]] = {}
+    said = {word: _included(around[name]) for name, word in _AROUND.items()}
+    _finish(site, said)
+    by_frame: dict[str, list[Page]] = {}
     for page in pages:
-        by_depth.setdefault(depth_of(page), []).append(page)
+        by_frame.setdefault(_frame_of(page), []).append(page)
+    parts = {place: _split((site / place / "index.html").read_text(encoding="utf-8"), place) for place in by_frame}
+    _list(site, by_frame, day)
+    for depth in _DEPTHS:
+        shutil.rmtree(site / f"{_FOLDER}{depth}")
+
+    def write(one: tuple[str, Page]) -> None:
+        place, page = one
+        words = said | _words(page, place, fill(page.fragment))
+        text = "".join(words.get(part, part) for part in parts[place]).encode()
+        for path, data in {f"{page.path}index.html": text, **page.files}.items():
+            _put_or_keep(site / path, data, before / path)
+
+    every = [(place, page) for place, some in by_frame.items() for page in some]
+    for _ in on_all_cores(write, every, few=_FEW, at_once=_AT_ONCE):
+        pass
+
+
+def _put_or_keep(path: Path, data: bytes, before: Path) -> None:
+    """Write a file, or give one that is already there and the same a second name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):  # it is not there, or cannot have two names
+        if before.stat().st_size == len(data) and before.read_bytes() == data:
+            os.link(before, path)
+            return
+    path.write_bytes(data)
+
+
+def _included(fragment: str) -> str:
+    """Return a fragment as it is included: a template loses the end of its last line."""
+    return fragment.removesuffix("\n")
+
+
+def _finish(site: Path, said: Mapping[str, str]) -> None:
+    """Put what stands on every page into those that are no frames."""
+    pattern = re.compile("|".join(said))
+    for path in (site / "404.html", *(site / name.removesuffix(".md") / "index.html" for name in PROSE)):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(pattern.sub(lambda word: said[word[0]], text), encoding="utf-8")
+
+
+def _list(site: Path, by_frame: Mapping[str, Iterable[Page]], day: dt.date | None) -> None:
+    """Enter pages into the search index and the site map in place of their frames."""
     index_path, map_path = site / "search/search_index.json", site / "sitemap.xml"
     index, site_map = json.loads(index_path.read_text(encoding="utf-8")), map_path.read_text(encoding="utf-8")
     entries = {entry["location"]: entry for entry in index["docs"]}
-    for depth, some in sorted(by_depth.items()):
-        place = frame(depth).path
-        parts = _split((site / place / "index.html").read_text(encoding="utf-8"), place)
-        entry = entries.pop(place)
+    for depth in _DEPTHS:
+        place = _place(depth)
+        entry, some = entries.pop(place), by_frame.get(place, ())
+        entries |= {page.path: _entry(entry, page) for page in some if page.searchable}
         (line,) = (one for one in site_map.splitlines(keepends=True) if f"{place}<" in one)
-        for page in some:
-            target = site / page.path
-            target.mkdir(parents=True, exist_ok=True)
-            words = _words(page, place, fill(page.fragment))
-            (target / "index.html").write_text("".join(words.get(part, part) for part in parts), encoding="utf-8")
-            if page.searchable:
-                entries[page.path] = _entry(entry, page)
         site_map = site_map.replace(line, "".join(line.replace(place, page.path) for page in some))
-        shutil.rmtree(site / f"{_FOLDER}{depth}")
+    for path in IN_NAV:
+        (page,) = by_frame[path]
+        entries[path] = _entry(entries[path], page)
     index["docs"] = list(entries.values())
     index_path.write_text(json.dumps(index, separators=(",", ":")), encoding="utf-8")
     map_path.write_text(site_map, encoding="utf-8")
-    packed = site / "sitemap.xml.gz"
-    with gzip.open(packed) as file:
-        file.read(1)
-        made = file.mtime or 0
-    packed.write_bytes(gzip.compress(site_map.encode(), mtime=made))
+    made = int(os.environ.get("SOURCE_DATE_EPOCH") or (calendar.timegm(day.timetuple()) if day else _OLDEST))
+    (site / "sitemap.xml.gz").write_bytes(gzip.compress(site_map.encode(), mtime=made))
 
 
 def _split(text: str, place: str) -> list[str]:
-    return re.split(f"({'|'.join((*_WORDS, re.escape(place)))})", text)
+    words = [*_WORDS, *_AROUND.values(), *([] if place in IN_NAV else [re.escape(place)])]
+    return re.split(f"({'|'.join(words)})", text)
 
 
 def _words(page: Page, place: str, fragment: str) -> dict[str, str]:
-    # A template that is included loses the end of its last line, and so does a fragment.
-    own = (html.escape(page.title), html.escape(page.description), "", fragment.removesuffix("\n"))
+    own = (html.escape(page.title), html.escape(page.description), "", _included(fragment))
     return {**dict(zip(_WORDS, own, strict=True)), place: page.path}
 
 
@@ -85,5 +159,5 @@ def _entry(entry: dict[str, Any], page: Page) -> dict[str, Any]:
     """Return what the search knows of a page; ``entry`` is what it knows of the frame."""
     paragraphs = [" ".join(text.split()) for text in (page.description, page.search)]
     text = " ".join(f"<p>{html.escape(one, quote=False)}</p>" for one in paragraphs if one)
-    title = html.escape(page.title)
+    title = entry["title"].replace(_WORDS[0], html.escape(page.title))
     return {**entry, "location": page.path, "title": title, "text": text, "boost": page.boost}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from cellgauge.report.drawings import Drawings
 from cellgauge.report.forks import on_all_cores
 from cellgauge.report.links import links_of
-from cellgauge.report.render import Page
+from cellgauge.report.page import Page
 
 Work = Callable[[], Page | Iterable[Page]]
 """Draws a page, or a few."""

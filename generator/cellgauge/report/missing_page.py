@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cellgauge.report.empties import MEANING, counts_table, empties_table, find_empties, group_empties, summary
-from cellgauge.report.render import Page, Renderer
+from cellgauge.report.page import Page
+from cellgauge.report.render import Renderer
 
 
 def missing_page(renderer: Renderer) -> Page:

@@ -22,9 +22,10 @@ from cellgauge.report.many import Work
 from cellgauge.report.missing import missing_pairs
 from cellgauge.report.missing_page import missing_page
 from cellgauge.report.numbers import number, plural, size_in_words
+from cellgauge.report.page import CARD_BOOST, Page
 from cellgauge.report.quality_page import quality_page
 from cellgauge.report.release import place_of
-from cellgauge.report.render import CARD_BOOST, Page, Renderer
+from cellgauge.report.render import Renderer
 from cellgauge.report.scored import scored_cells
 from cellgauge.report.spread import distributions
 from cellgauge.report.tables import Table

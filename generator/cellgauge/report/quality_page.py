@@ -9,9 +9,10 @@ from cellgauge.cards import Cards
 from cellgauge.report import cells
 from cellgauge.report.empties import counts_table, find_empties
 from cellgauge.report.numbers import listing, plural
+from cellgauge.report.page import Page
 from cellgauge.report.quality import Quality
 from cellgauge.report.quality_checks import Finding, Severity
-from cellgauge.report.render import Page, Renderer
+from cellgauge.report.render import Renderer
 from cellgauge.report.tables import Cell, Column, Row, Table, Tone
 
 MOST_SHOWN = 40

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from cellgauge.report.colours import model_colours
 from cellgauge.report.comparison import TaskComparison, compare_task
 from cellgauge.report.counted import is_too_wide
 from cellgauge.report.embedded import for_scripts
+from cellgauge.report.forks import beside
 from cellgauge.report.formula import symbol, to_mathml
 from cellgauge.report.health import healths
 from cellgauge.report.lists import counts_in_words, range_text, taken_values
@@ -26,32 +27,6 @@ from cellgauge.report.quality import Quality, inspect
 from cellgauge.report.release import ReleaseView
 from cellgauge.report.tables import Badge
 from cellgauge.results.schema import EXPLANATION
-
-CARD_BOOST = 4.0
-"""By how much the pages of cards come before others in a search."""
-
-
-@dataclass(frozen=True)
-class Page:
-    """One page, before the frame is put around it."""
-
-    path: str
-    """Its address below the site's root, ending with a slash; empty for the home page."""
-    title: str
-    description: str
-    fragment: str
-    """HTML, safe to include in a template."""
-    search: str = ""
-    """Text by which the page is found; its description is found anyway."""
-    boost: float = 1.0
-    searchable: bool = True
-    """False for a page that lists lead to and that would crowd others out of a search."""
-    source: str = ""
-    """The file of the card it is made from, which errors name."""
-    files: dict[str, bytes] = field(default_factory=dict)
-    """Files beside it, by their address below the site's root."""
-    links: frozenset[str] = frozenset()
-    """What its fragment links to, by the address below the site's root."""
 
 
 class Renderer:
@@ -81,13 +56,14 @@ class Renderer:
         self.comparisons: dict[str, TaskComparison] = {
             task.id: compare_task(view, task) for task in view.cards.tasks.values()
         }
-        self.healths = healths(view, self.comparisons.values())
-        self.pairs: dict[tuple[str, str], ModelPair] = compare_pairs(view, self.comparisons)
+        with beside(partial(inspect, view, self.comparisons)) as inspected:
+            self.healths = healths(view, self.comparisons.values())
+            self.pairs: dict[tuple[str, str], ModelPair] = compare_pairs(view, self.comparisons)
+            self.quality: Quality = inspected()
         self.maps: dict[str, DatasetMaps] = {
             dataset.id: dataset_maps(view, dataset, self._order_on(dataset.id))
             for dataset in view.cards.datasets.values()
         }
-        self.quality: Quality = inspect(view, self.comparisons)
         self.colours = model_colours(
             view.cards.models.values(),
             [[row.model.id for row in one.ranked] for each in self.comparisons.values() for one in each.datasets],

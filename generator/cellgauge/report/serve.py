@@ -15,8 +15,8 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from cellgauge.cards import Project, UserError
+from cellgauge.report import Say
 from cellgauge.report.build import build_site, served_folder
-from cellgauge.report.stage import Say
 
 _QUIET_S = 0.4
 """How long nothing may change before a rebuild starts: an editor writes a file in several steps."""

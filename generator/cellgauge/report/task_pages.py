@@ -12,7 +12,8 @@ from cellgauge.report.health import health_table, over_datasets
 from cellgauge.report.leaderboard import forest, leaderboard, parts
 from cellgauge.report.many import Work
 from cellgauge.report.missing import missing_pairs
-from cellgauge.report.render import CARD_BOOST, Page, Renderer
+from cellgauge.report.page import CARD_BOOST, Page
+from cellgauge.report.render import Renderer
 from cellgauge.report.standing import standings
 from cellgauge.report.standing_figure import figure_key, standings_figure
 from cellgauge.report.standing_tables import about_ranks, is_light, sensitivity_table, standings_table

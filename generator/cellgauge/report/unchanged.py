@@ -60,13 +60,14 @@ class Built:
         name = hashlib.sha256(str(out).encode()).hexdigest()[:16]
         self._record = build / "built" / f"{name}.json"
 
-    def is_from(self, inputs: str) -> bool:
-        """Say whether the site that is there was made from these inputs, and no file of it was touched since."""
+    def inputs(self) -> str | None:
+        """Return the digest of what the site that is there was made from; None where a file of it was touched since."""
         try:
             known = json.loads(self._record.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return False
-        return bool(known == {"inputs": inputs, "site": self._stamp()})
+            inputs, stamp = known["inputs"], known["site"]
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        return str(inputs) if stamp == self._stamp() else None
 
     def note(self, inputs: str) -> None:
         """Remember what the site that is there now was made from."""
