@@ -2,7 +2,8 @@
 
 ``python benchmarks/site_build.py`` writes ``site_build.json``; ``--table`` prints its tables. Each build is a process
 of its own. The result files are simulated: real cards, real files, numbers that were drawn at random. What is timed is
-what a maintainer waits for: the first build, one with all figures drawn already, and one where nothing has changed.
+what a maintainer waits for: the first build, one with all figures and the pages of results drawn already, and one where
+nothing has changed.
 Bare mkdocs-material builds as many pages with one table of 10 × 8 in Markdown each and a short navigation, in place of
 the site that was there, as ours. How long pages take to open is measured by ``page_load.py``.
 """

@@ -21,7 +21,7 @@ from cellgauge.report import Say
 from cellgauge.report.forks import beside
 from cellgauge.report.release import release_shown
 from cellgauge.report.sources import Sources, banner
-from cellgauge.report.unchanged import Built, inputs_digest
+from cellgauge.report.unchanged import Built, Inputs, read_inputs
 from cellgauge.results.store import read_release
 
 
@@ -62,22 +62,22 @@ def build_site(
     build = project.work / "build"
     build.mkdir(parents=True, exist_ok=True)
     shown = release_shown(project, release)
-    with FileLock(build / ".lock"), beside(partial(inputs_digest, project, shown, site_url)) as digest:
+    with FileLock(build / ".lock"), beside(partial(read_inputs, project, shown, site_url)) as wait:
         built = Built(build, out)
         last = None if again else built.inputs()
         if last is None:
             _import_all()
-        inputs = digest()
-        if last == inputs:
+        inputs = wait()
+        if last == inputs.digest:
             say(f"nothing has changed: the site in {out} is as it would be built now")
             return out
         out.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
         try:
             temporary.chmod(0o755)
-            _make(project, shown, temporary, site_url, say, before=out)
+            _make(project, shown, inputs, temporary, site_url, say, before=out)
             _swap(temporary, out)
-            built.note(inputs)
+            built.note(inputs.digest)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     say(f"the site is in {out}")
@@ -89,7 +89,16 @@ def _import_all() -> None:
     import cellgauge.report.stage  # noqa: F401
 
 
-def _make(project: Project, release: str | None, site: Path, site_url: str | None, say: Say, *, before: Path) -> None:
+def _make(
+    project: Project,
+    release: str | None,
+    inputs: Inputs,
+    site: Path,
+    site_url: str | None,
+    say: Say,
+    *,
+    before: Path,
+) -> None:
     """Make the site of a release; mkdocs makes its frames while results are read."""
     from cellgauge.report.frames import frames, put_into_frames, words_around
     from cellgauge.report.stage import stage
@@ -100,7 +109,8 @@ def _make(project: Project, release: str | None, site: Path, site_url: str | Non
     sources.write(project, frames(of_navigation=True), words_around(banner(meta)))
     with beside(partial(_mkdocs, project, sources, site, site_url)) as framed:
         with _nothing_collected():
-            staged = stage(project, release, site_url=site_url and f"{site_url.rstrip('/')}/", say=say)
+            address = site_url and f"{site_url.rstrip('/')}/"
+            staged = stage(project, release, site_url=address, inputs=inputs, say=say)
         framed()
     day = staged.view.data_date
     put_into_frames(site, staged.pages, staged.around, staged.drawings.fill, day=day, before=before)

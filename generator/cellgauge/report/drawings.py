@@ -45,12 +45,16 @@ class Drawings:
         """Draw what was placed and is not in the folder, on all cores, and return how many that were."""
         missing = self.take()
         for digest, svg in zip(missing, _drawn(list(missing.values())), strict=True):
-            _keep(self._path(digest), svg)
+            keep(self._path(digest), svg)
         return len(missing)
 
     def fill(self, fragment: str) -> str:
         """Put the drawings into a fragment of a page."""
         return _PLACE.sub(lambda place: self._read(place[1]), fragment)
+
+    def hold(self, fragment: str) -> bool:
+        """Say whether all drawings of a fragment are there."""
+        return all(self._path(digest).is_file() for digest in _PLACE.findall(fragment))
 
     def _read(self, digest: str) -> str:
         # As in all of a fragment, nothing may be read as a template.
@@ -64,7 +68,7 @@ def kept_bundle(folder: Path) -> str:
     """Return the script that makes figures interactive, from the folder if it was made before."""
     path = folder / f"vega-{hashlib.sha256(vega.DRAWN_BY.encode()).hexdigest()[:16]}.js"
     if not path.is_file():
-        _keep(path, vega.bundle())
+        keep(path, vega.bundle())
     return path.read_text(encoding="utf-8")
 
 
@@ -77,7 +81,8 @@ def _drawn(specs: list[str]) -> Iterable[str]:
         yield from pool.map(vega.to_svg, specs, chunksize=_FEW)
 
 
-def _keep(path: Path, text: str) -> None:
+def keep(path: Path, text: str) -> None:
+    """Write a file of what was made, so that it is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".tmp").write_text(text, encoding="utf-8")
     path.with_suffix(".tmp").replace(path)

@@ -25,7 +25,8 @@ def draw_pages(works: Sequence[Work], drawings: Drawings) -> list[Page]:
     def draw(work: Work) -> tuple[list[Page], dict[str, str]]:
         drawn = work()
         pages = [drawn] if isinstance(drawn, Page) else drawn
-        return [replace(page, links=links_of(page)) for page in pages], drawings.take()
+        linked = [page if page.links else replace(page, links=links_of(page)) for page in pages]
+        return linked, drawings.take()
 
     found: list[Page] = []
     for pages, missing in on_all_cores(draw, works, few=_FEW, at_once=_AT_ONCE):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from cellgauge.report.confusion import confusion_of, matrix_key
 from cellgauge.report.dataset_comparison import DatasetComparison
 from cellgauge.report.details import read_details
 from cellgauge.report.health import correlations, health_table, over_places
+from cellgauge.report.kept import KeptPages
 from cellgauge.report.leaderboard import forest
 from cellgauge.report.many import Work
 from cellgauge.report.missing import missing_pairs
@@ -38,13 +39,15 @@ _RESULT_BOOST = 0.0005
 """Words in a title count a thousand times as much as those in a text: a result stands behind every card, still."""
 
 
-def page_works(renderer: Renderer, home: tuple[dict[str, Any], str]) -> list[Work]:
+def page_works(renderer: Renderer, home: tuple[dict[str, Any], str], kept: KeptPages | None = None) -> list[Work]:
     """Return what draws every page made from cards and results, in the order of the pages.
 
     Parameters
     ----------
     home
         The front matter and the Markdown of ``site_src/index.md``.
+    kept
+        Pages of results that were drawn before.
     """
     cards = renderer.view.cards
     return [
@@ -55,11 +58,30 @@ def page_works(renderer: Renderer, home: tuple[dict[str, Any], str]) -> list[Wor
         *(partial(dataset_page, renderer, dataset) for dataset in cards.datasets.values()),
         *(partial(model_page, renderer, model) for model in cards.models.values()),
         *(partial(metric_page, renderer, metric) for metric in cards.metrics.values()),
-        *(partial(result_page, renderer, result) for result in renderer.view.results.values()),
+        *_result_works(renderer, kept),
         *compare_works(renderer),
         partial(quality_page, renderer),
         partial(missing_page, renderer),
     ]
+
+
+def _result_works(renderer: Renderer, kept: KeptPages | None) -> list[Work]:
+    view, works, keys = renderer.view, list[Work](), set[str]()
+    for result in view.results.values():
+        work = partial(result_page, renderer, result)
+        if kept is None:
+            works.append(work)
+            continue
+        colour = overviews.colour_of(renderer.colours, view.cards.models[result.model.id])
+        keys.add(key := kept.key(place_of(result), colour))
+        works.append(partial(_kept_result_page, renderer, kept, key, result, work))
+    if kept is not None:
+        kept.forget_all_but(keys)
+    return works
+
+
+def _kept_result_page(renderer: Renderer, kept: KeptPages, key: str, result: Result, draw: Callable[[], Page]) -> Page:
+    return kept.page(key, {_raw_of(result): renderer.view.raw(result)}, draw)
 
 
 @dataclass(frozen=True)
@@ -348,6 +370,11 @@ def _card_page(card: Card, path: str, html: str, extra: str = "", files: dict[st
     )
 
 
+def _raw_of(result: Result) -> str:
+    """Return the address of a result's file."""
+    return f"{cells.page_of(result).rstrip('/')}.json"
+
+
 def result_page(renderer: Renderer, result: Result) -> Page:
     """Draw one evaluation: its scores, or why there are none, and where every number comes from."""
     view, cards = renderer.view, renderer.view.cards
@@ -357,7 +384,7 @@ def result_page(renderer: Renderer, result: Result) -> Page:
     one = comparison.on(dataset.id)
     row = one.row(model.id) if one else None
     path = cells.page_of(result)
-    raw = f"results/{task.id}/{dataset.id}/{model.id}.json"
+    raw = _raw_of(result)
     views = {each.id: each.name for each in task.views}
     conditions = {each.id: each.name for each in task.stress}
     names = {

@@ -17,6 +17,7 @@ from cellgauge.report import Say, social
 from cellgauge.report.drawings import Drawings, kept_bundle
 from cellgauge.report.embedded import script
 from cellgauge.report.frames import frames
+from cellgauge.report.kept import KeptPages
 from cellgauge.report.links import dead_links
 from cellgauge.report.many import draw_pages
 from cellgauge.report.numbers import plural
@@ -25,6 +26,7 @@ from cellgauge.report.pages import page_works
 from cellgauge.report.release import ReleaseView, load_release
 from cellgauge.report.render import Renderer
 from cellgauge.report.sources import IN_NAV, PROSE, Sources, banner, put, read_prose
+from cellgauge.report.unchanged import Inputs
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,14 @@ class Staged:
             put(site / path, data)
 
 
-def stage(project: Project, release: str | None, *, site_url: str | None = None, say: Say = lambda _: None) -> Staged:
+def stage(
+    project: Project,
+    release: str | None,
+    *,
+    site_url: str | None = None,
+    inputs: Inputs | None = None,
+    say: Say = lambda _: None,
+) -> Staged:
     """Draw all pages, and write ``build/pages`` and ``build/overrides``.
 
     From these, a plain ``mkdocs build`` makes the pages of the navigation, and frames for all others.
@@ -61,6 +70,8 @@ def stage(project: Project, release: str | None, *, site_url: str | None = None,
         The release to show; None for the newest.
     site_url
         Where the site will be; None for the address in ``mkdocs.yml``.
+    inputs
+        Digests of everything that the site is made from: pages that follow from the same are not drawn again.
 
     Raises
     ------
@@ -76,7 +87,8 @@ def stage(project: Project, release: str | None, *, site_url: str | None = None,
     renderer = Renderer(
         view, project.site_src / "templates", drawings.place, address, site_url=site_url or _address(project)
     )
-    pages = draw_pages(page_works(renderer, home), drawings)
+    kept = None if inputs is None else KeptPages(build / "results" / f"{view.name}", view, inputs, drawings)
+    pages = draw_pages(page_works(renderer, home, kept), drawings)
     if dead := dead_links(pages, [f"{name.removesuffix('.md')}/" for name in PROSE]):
         raise UserError("\n".join(dead))
     say(f"{len(pages) + len(PROSE)} pages")

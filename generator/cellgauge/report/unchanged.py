@@ -6,7 +6,9 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
@@ -26,30 +28,60 @@ _PACKAGES = (
 _OWN = Path(__file__).resolve().parents[1]
 
 
-def inputs_digest(project: Project, release: str | None, site_url: str | None) -> str:
-    """Return the digest of everything that a site is made from: cards, pages, results, this code and its libraries.
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that a site is made from."""
+
+    around: str
+    """Digest of cards, pages, templates, code, libraries and settings."""
+    files: Mapping[str, str]
+    """sha256 of each file of the release, by its path in the release's folder."""
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of all."""
+        return digest([self.around, dict(self.files)])
+
+    def of(self, task: str, dataset: str) -> str:
+        """Return the digest of what one task on one dataset follows from: no results of others, and not the plan."""
+        return digest([self.around, self._apart.get((), {}), self._apart.get((task, dataset), {}), self._data(dataset)])
+
+    def _data(self, dataset: str) -> dict[str, str]:
+        return {**self._apart.get(("datasets", dataset), {}), **self._apart.get(("datasets", f"{dataset}.json"), {})}
+
+    @cached_property
+    def _apart(self) -> dict[tuple[str, ...], dict[str, str]]:
+        """Files by the first two parts of their path; those that concern all results under ``()``."""
+        found: dict[tuple[str, ...], dict[str, str]] = {}
+        for path, sha256 in self.files.items():
+            parts = tuple(path.split("/"))
+            if parts != ("plan.json",):
+                is_of_some = len(parts) > 1 and parts[0] not in ("cards", "models")
+                found.setdefault(parts[:2] if is_of_some else (), {})[path] = sha256
+        return found
+
+
+def read_inputs(project: Project, release: str | None, site_url: str | None) -> Inputs:
+    """Return the digests of everything that a site is made from: cards, pages, results, this code and its libraries.
 
     Parameters
     ----------
     release
         The release that is shown; None for cards alone.
     """
-    folders = [project.site_src, _OWN]
-    folders += [] if release is None else [project.release(release)]
-    return digest(
-        {
-            "files": {
-                f"{place}/{path.relative_to(folder).as_posix()}": _sha256(path)
-                for place, folder in enumerate(folders)
-                for path in _files(folder)
-            },
-            "mkdocs.yml": _sha256(project.source / "mkdocs.yml"),
-            "release": release,
-            "site_url": site_url,
-            "epoch": os.environ.get("SOURCE_DATE_EPOCH"),
-            "versions": {name: version(name) for name in _PACKAGES} | {"python": sys.version},
-        }
-    )
+    around = {
+        "files": [_digests(project.site_src), _digests(_OWN)],
+        "mkdocs.yml": _sha256(project.source / "mkdocs.yml"),
+        "release": release,
+        "site_url": site_url,
+        "epoch": os.environ.get("SOURCE_DATE_EPOCH"),
+        "versions": {name: version(name) for name in _PACKAGES} | {"python": sys.version},
+    }
+    return Inputs(digest(around), {} if release is None else _digests(project.release(release)))
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): _sha256(path) for path in _files(folder)}
 
 
 class Built:
