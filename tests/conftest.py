@@ -159,6 +159,7 @@ def values(replicates: bytes) -> dict[str, Any]:
         "key": SHA,
         "release": "demo",
         "status": "done",
+        "protocol": SHA,
         "reason": None,
         "task": {"id": "clustering", "version": 1, "digest": SHA},
         "dataset": {"id": "pbmc", "version": 2, "digest": SHA, "content": SHA},

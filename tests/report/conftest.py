@@ -216,9 +216,10 @@ class ReleaseBuilder:
         leakage = None if cards.models[model].is_control else "green"
         result = seal(
             {
-                "schema_version": 2,
+                "schema_version": 3,
                 "key": digest([task, dataset, model]),
                 "release": self.name,
+                "protocol": None,
                 "status": status,
                 "reason": reason,
                 "task": _subject(task, cards.tasks[task], cards.tasks[task].protocol.version),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import html
 import io
 import json
@@ -17,7 +18,9 @@ from cellgauge.cards.silence import CHECKS as CHECK_IDS
 from cellgauge.report.quality import Quality
 from cellgauge.report.quality_checks import CHECKS, Finding
 from cellgauge.report.quality_page import MOST_SHOWN, quality_page
+from cellgauge.results.protocol import register
 from cellgauge.results.schema import Gate
+from cellgauge.runner.plan import protocol_fields
 
 BLOOD, TOY = "pbmc68k-reduced", "toy-blood"
 GOOD = {"oracle": 0.99, "random": 0.001}
@@ -42,6 +45,33 @@ def text(page) -> str:
 def test_there_is_one_function_for_each_check():
     assert [check.id for check in CHECKS] != []
     assert {check.id for check in CHECKS} | {"silences"} == set(CHECK_IDS)
+
+
+def test_a_protocol_that_was_changed_after_results_is_found_with_what_changed(release, edit, found, quality_of):
+    def registered(hour: int) -> None:
+        now = dt.datetime(2026, 11, 2, hour, tzinfo=dt.UTC)
+        register(release.folder, protocol_fields(load_cards(release.project)), now)
+
+    registered(8)
+    edit("site_src/tasks/clustering.md", "baseline: pca", "baseline: svd")
+    registered(9)
+    release.add("clustering", BLOOD, "pca", 0.5)
+    assert found(release.finish(), "protocol")[0].found == "1 of 1 result name no protocol that was registered"
+    edit("site_src/tasks/clustering.md", "resolution: 1.0", "resolution: 0.9")
+    edit("site_src/tasks/embedding.md", "baseline: pca", "baseline: svd")
+    registered(10)
+    findings = [one for one in found(release.project, "protocol") if one.severity == "doubtful"]
+    assert [(one.task, one.href) for one in findings] == [("clustering", "tasks/clustering/")]
+    assert findings[0].found == (
+        "on 2026-11-02, when 1 result had been seen, the protocol of Cell clustering was changed: "
+        "protocol.params.resolution: 1.0 → 0.9"
+    )
+    (amount,) = [one.amount for check, one in quality_of(release.project).checked if check.id == "protocol"]
+    assert re.fullmatch(
+        r"protocol [0-9a-f]{12}, registered on 2026-11-02 08:00 UTC, before any results, "
+        r"last changed on 2026-11-02 10:00 UTC",
+        amount,
+    )
 
 
 def test_controls_in_the_wrong_order_are_found_with_numbers(release, found):

@@ -69,7 +69,7 @@ def test_package_versions_are_in_the_id(values: dict[str, Any]):
 
 def test_spelling_does_not_change_the_id(values: dict[str, Any]):
     """1 and 1.0, a default that is left out or written: one result."""
-    spelled = {**values, "schema_version": 2, "scores": [dict(score) for score in values["scores"]]}
+    spelled = {**values, "schema_version": 3, "scores": [dict(score) for score in values["scores"]]}
     spelled["scores"][0]["view"] = None
     spelled["scores"][1]["value"] = 1.0
     assert seal(spelled).result_id == seal(values).result_id

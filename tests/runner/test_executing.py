@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from cellgauge.results.protocol import read_protocols
 from cellgauge.results.schema import Result
-from cellgauge.results.store import read_replicates, read_result, result_path
+from cellgauge.results.store import read_release, read_replicates, read_result, result_path
 from cellgauge.runner.execute import execute
 from cellgauge.runner.failures import StepError
 from cellgauge.runner.plan import Filters, make_plan, pairs_to_run, save_plan, stored_for
@@ -45,6 +46,17 @@ def test_a_good_model_gets_scores_replicates_and_provenance(tiny, in_process) ->
     assert found.environment.packages["scikit-learn"]
     for score in found.scores:
         assert score.interval.low <= score.value <= score.interval.high
+
+
+def test_a_protocol_is_registered_before_the_first_result_and_named_by_each(tiny, in_process) -> None:
+    tiny.dataset()
+    tiny.model("good")
+    run(tiny, in_process, ["good"])
+    folder = tiny.project.release("r")
+    (registered,) = read_protocols(folder)
+    assert registered.results == {}
+    assert result(tiny, "good").protocol == registered.digest == read_release(folder).protocol
+    assert registered.at <= result(tiny, "good").started_at
 
 
 def test_the_second_run_does_nothing(tiny, in_process) -> None:

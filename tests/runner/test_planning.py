@@ -6,7 +6,7 @@ import pytest
 
 from cellgauge.cards import UserError
 from cellgauge.results.store import read_plan, read_release
-from cellgauge.runner.plan import Filters, decide, evaluation_key, make_plan, model_code, protocol_digest, save_plan
+from cellgauge.runner.plan import Filters, decide, evaluation_key, make_plan, model_code, protocol_fields, save_plan
 
 
 def verdict(tiny, task: str, model: str) -> tuple[str, str] | None:
@@ -177,7 +177,7 @@ def test_what_decides_a_verdict_is_part_of_the_protocol_and_not_of_a_result(tiny
     before = tiny.cards()
     edit(tiny, f"tasks/{task}.md", old, new)
     after = tiny.cards()
-    assert protocol_digest(after) != protocol_digest(before)
+    assert protocol_fields(after) != protocol_fields(before)
     assert after.tasks[task].digest == before.tasks[task].digest
 
 

@@ -56,6 +56,12 @@ class Cards:
         return wanted
 
 
+MANIFEST = "manifest.json"
+"""The file that a release has once it is frozen."""
+CARDS = "cards"
+"""The folder of a frozen release that holds the cards as they were."""
+
+
 @dataclass(frozen=True)
 class Project:
     """Where a project's parts lie.
@@ -82,6 +88,11 @@ class Project:
     def release(self, name: str) -> Path:
         """Return the folder of a release's result files."""
         return self.work / "results" / name
+
+    def frozen_cards(self, release: str) -> Path | None:
+        """Return the folder with the cards as they were when a release was frozen; None where it is not."""
+        folder = self.release(release)
+        return folder / CARDS if (folder / MANIFEST).is_file() else None
 
 
 def find_project(start: Path | None = None) -> Project:
@@ -117,7 +128,7 @@ def load_cards(project: Project, release: str | None = None) -> Cards:
     ----------
     release
         Also read the cards of models from outside the project that this release has evaluated. A card of
-        the project with the same id goes before.
+        the project with the same id goes before. Where it is frozen, its own cards are read.
 
     Raises
     ------
@@ -127,8 +138,10 @@ def load_cards(project: Project, release: str | None = None) -> Cards:
     problems: list[Problem] = []
     found: dict[str, dict[str, Card]] = {kind: {} for kind in FOLDERS}
     families: dict[str, Family] = {}
+    frozen = None if release is None else project.frozen_cards(release)
+    source = frozen or project.site_src
     for kind, schema in FOLDERS.items():
-        paths = card_paths(project, kind)
+        paths = card_paths(source, kind)
         if kind == "models" and release is not None:
             own = {path.name for path in paths}
             paths += [path for path in sorted(project.release(release).glob("models/*.md")) if path.name not in own]
@@ -141,20 +154,28 @@ def load_cards(project: Project, release: str | None = None) -> Cards:
                 found[kind][card.id] = card
     found = {kind: dict(sorted(of_kind.items())) for kind, of_kind in found.items()}
     cards = Cards(**found, families=families)  # type: ignore[arg-type]
-    problems += [problem for problem in cross_check(project, cards) if not _caused_by_unread(problem, problems)]
+    found_wrong = cross_check(cards) + ([] if frozen else _check_files(project, cards))
+    problems += [problem for problem in found_wrong if not _caused_by_unread(problem, problems)]
     if problems:
         raise CardProblems(set(problems))  # what all members of a family have is said once
-    path = project.site_src / "quality.yaml"
-    return replace(cards, silences=read_silences(path, "site_src/quality.yaml", found))
+    path = source / "quality.yaml"
+    shown = "site_src/quality.yaml" if frozen is None else f"results/{release}/{CARDS}/quality.yaml"
+    return replace(cards, silences=read_silences(path, shown, found))
 
 
-def card_paths(project: Project, kind: str) -> list[Path]:
-    """Return the card files of one kind, sorted by name."""
-    return sorted((project.site_src / kind).glob("*.md"))
+def card_paths(folder: Path, kind: str) -> list[Path]:
+    """Return the card files of one kind, sorted by name.
+
+    Parameters
+    ----------
+    folder
+        Where the four kinds lie: ``site_src``, or the cards of a frozen release.
+    """
+    return sorted((folder / kind).glob("*.md"))
 
 
-def cross_check(project: Project, cards: Cards) -> list[Problem]:
-    """Return every reference from a card that leads nowhere or cannot be right: to cards, and to files beside it."""
+def cross_check(cards: Cards) -> list[Problem]:
+    """Return every reference from a card to another one that leads nowhere or cannot be right."""
     problems: list[Problem] = []
 
     def problem(card: Card, keys: Keys, message: str) -> None:
@@ -205,6 +226,22 @@ def cross_check(project: Project, cards: Cards) -> list[Problem]:
             problem(family.members[0], (), message)
         if len({card.study for card in family.members}) > 1:
             problem(family.members[0], ("study",), "the members of a family are one study")
+    for kind in FOLDERS:
+        names: dict[str, Card] = {}
+        for card in getattr(cards, kind).values():
+            if card.name in names:
+                problem(card, ("name",), f'"{card.name}" is also the name of {names[card.name].path}')
+            names.setdefault(card.name, card)
+    return problems
+
+
+def _check_files(project: Project, cards: Cards) -> list[Problem]:
+    """Return every reference from a card to a file or to code that is not there."""
+    problems: list[Problem] = []
+
+    def problem(card: Card, keys: Keys, message: str) -> None:
+        problems.append(Problem(card.path, card.line_of(keys), dotted(keys), message))
+
     for model in cards.models.values():
         if isinstance(model.obtain, ContainerModel) and model.obtain.folder is not None:
             try:
@@ -221,12 +258,6 @@ def cross_check(project: Project, cards: Cards) -> list[Problem]:
     for card, keys, function in functions:
         if function is not None and (missing := missing_function(function, project.source / card.path)):
             problem(card, keys, missing)
-    for kind in FOLDERS:
-        names: dict[str, Card] = {}
-        for card in getattr(cards, kind).values():
-            if card.name in names:
-                problem(card, ("name",), f'"{card.name}" is also the name of {names[card.name].path}')
-            names.setdefault(card.name, card)
     return problems
 
 

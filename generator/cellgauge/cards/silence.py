@@ -16,6 +16,7 @@ from cellgauge.cards.problems import CardProblems, Problem, did_you_mean
 from cellgauge.cards.read import check, parse_yaml, read_text
 
 CheckId = Literal[
+    "protocol",
     "control-order",
     "beaten-control",
     "failed-runs",

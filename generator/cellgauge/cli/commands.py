@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from cellgauge.cli.evaluate import evaluate
 from cellgauge.cli.fingerprint import fingerprint
 from cellgauge.cli.model import model as models_here
 from cellgauge.cli.new import new
+from cellgauge.cli.releases import check_release, freeze, verify
 from cellgauge.cli.terminal import Group, fail, json_option, print_json
 from cellgauge.cli.transfers import transfers
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 _AS_EXPECTED = ("done", "already done", "not_applicable", "not_run", "needs_gpu", "weights_unavailable")
 """How an evaluation may end without anything being wrong: a task's rules exclude some data, as those of two donors, or
 this machine lacks what a container needs, which is said."""
-RELEASE = r"[a-z0-9]+([.-][a-z0-9]+)*"
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -45,15 +44,9 @@ def main(ctx: click.Context, project: Path | None) -> None:
     ctx.obj = project
 
 
-def _check_release(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not re.fullmatch(RELEASE, value):
-        raise click.BadParameter(f'expected lower-case words joined by "." or "-", found "{value}"')
-    return value
-
-
 def _release_option(*, required: bool) -> Callable[[Command], Command]:
     text = "Name of the release, a folder in results/."
-    return click.option("--release", required=required, callback=_check_release, metavar="R", help=text)
+    return click.option("--release", required=required, callback=check_release, metavar="R", help=text)
 
 
 def _filters(command: Command) -> Command:
@@ -70,6 +63,8 @@ main.add_command(evaluate)
 main.add_command(fingerprint)
 main.add_command(models_here)
 main.add_command(new)
+main.add_command(freeze)
+main.add_command(verify)
 
 
 @main.command()
@@ -309,7 +304,7 @@ def serve(start: Path | None, /, release: str | None, port: int) -> None:
 
 
 @main.command()
-@click.argument("release", callback=_check_release)
+@click.argument("release", callback=check_release)
 @click.option("--format", "kind", type=click.Choice(["csv", "json", "parquet"]), required=True)
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=".", help="Folder to write to [default: here]."

@@ -22,6 +22,7 @@ from cellgauge.report.forks import beside
 from cellgauge.report.release import release_shown
 from cellgauge.report.sources import Sources, banner
 from cellgauge.report.unchanged import Built, Inputs, read_inputs
+from cellgauge.results.manifest import refuse_changed
 from cellgauge.results.store import read_release
 
 
@@ -62,6 +63,8 @@ def build_site(
     build = project.work / "build"
     build.mkdir(parents=True, exist_ok=True)
     shown = release_shown(project, release)
+    if shown is not None:
+        refuse_changed(project, shown)
     with FileLock(build / ".lock"), beside(partial(read_inputs, project, shown, site_url)) as wait:
         built = Built(build, out)
         last = None if again else built.inputs()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -13,8 +14,9 @@ from cellgauge.cards.silence import CheckId
 from cellgauge.report import cells
 from cellgauge.report.comparison import TaskComparison
 from cellgauge.report.dataset_comparison import NO_SCORES, DatasetComparison, Row, replicates_of
-from cellgauge.report.numbers import interval, listing, number, percent, plural
+from cellgauge.report.numbers import interval, listing, number, percent, plural, short_digest
 from cellgauge.report.release import Place, ReleaseView, place_of
+from cellgauge.results.protocol import differences
 from cellgauge.results.schema import Result, Score
 from cellgauge.stats.health import metric_health
 from cellgauge.stats.skill import CannotDiscriminate, skill, skill_jackknife
@@ -387,7 +389,43 @@ def saturated(view: ReleaseView, comparisons: Comparisons) -> Checked:
     return Checked(plural(n_checked, "primary score") + " on a dataset", tuple(findings))
 
 
+_NAMED = 6
+"""Changes that a finding names one by one."""
+
+
+def _first(changes: Sequence[str]) -> str:
+    more = [f"and {len(changes) - _NAMED} more"] if len(changes) > _NAMED else []
+    return "; ".join([*changes[:_NAMED], *more])
+
+
+def changed_protocol(view: ReleaseView, _comparisons: Comparisons) -> Checked:
+    """Name what was changed in the protocol of a task after results of it had been seen."""
+    findings = []
+    for before, after in pairwise(view.protocols):
+        for task, n_seen in after.results.items():
+            if task not in view.cards.tasks or not (found := differences(before.of_task(task), after.of_task(task))):
+                continue
+            said = f"on {after.at:%Y-%m-%d}, when {plural(n_seen, 'result')} had been seen, the protocol of "
+            said += f"{view.cards.tasks[task].name} was changed: {_first(found)}"
+            expected = "a protocol that is registered before its first result"
+            findings.append(Finding("protocol", "doubtful", said, expected, f"tasks/{task}/", task))
+    known = {one.digest for one in view.protocols}
+    strange = [result for result in view.results.values() if result.protocol not in known]
+    if view.protocols and strange:
+        said = f"{len(strange):,} of {plural(len(view.results), 'result')} name no protocol that was registered"
+        expected = "every result names the protocol under which it was computed"
+        findings.append(Finding("protocol", "note", said, expected, "results/"))
+    if not view.protocols:
+        return Checked("no protocol", unchecked="this release registered none: it is older than such records")
+    first, last = view.protocols[0], view.protocols[-1]
+    seen = sum(first.results.values())
+    when = f"registered on {first.at:%Y-%m-%d %H:%M UTC}, {f'after {seen}' if seen else 'before any'} results"
+    since = f"last changed on {last.at:%Y-%m-%d %H:%M UTC}" if last is not first else "not changed since"
+    return Checked(f"protocol {short_digest(last.digest)}, {when}, {since}", tuple(findings))
+
+
 CHECKS = (
+    Check("protocol", "Protocols changed after results were seen", changed_protocol),
     Check("control-order", "Controls in the order that metric cards declare", control_order),
     Check("beaten-control", "Models beyond the best control", beaten_control),
     Check("failed-runs", "Evaluations that gave no scores", failed_runs),

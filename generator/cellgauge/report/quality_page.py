@@ -21,7 +21,6 @@ MOST_SHOWN = 40
 NOT_YET = (
     "Leakage audits: not audited yet. Leakage classes rest on what is documented about training data; no overlap of "
     "cells was searched for.",
-    "Protocol history: not checked yet. Whether a protocol was changed after results had been seen is not compared.",
 )
 """What a reader may expect here and does not find."""
 

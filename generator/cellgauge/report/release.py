@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgauge.cards import Card, Cards, Project, UserError, load_cards
+from cellgauge.cards import Cards, Project, UserError, load_cards
 from cellgauge.cards.model import Leakage
 from cellgauge.cards.problems import did_you_mean
 from cellgauge.report.numbers import listing
+from cellgauge.results.outdated import CardsNow
 from cellgauge.results.profile import DatasetProfile, current_profile
+from cellgauge.results.protocol import Protocol, read_protocols
 from cellgauge.results.schema import Gate, LeakageJudgement, Pair, Release, Result
 from cellgauge.results.store import list_releases, read_plan, read_release, read_replicates, read_results, result_path
 
@@ -44,6 +46,8 @@ class ReleaseView:
 
     profiles: dict[str, DatasetProfile] = field(default_factory=dict)
     """What was counted in datasets, as their cards are now."""
+    protocols: tuple[Protocol, ...] = ()
+    """What was registered before there were results, and what was changed in it since."""
 
     @property
     def name(self) -> str | None:
@@ -78,25 +82,12 @@ class ReleaseView:
         return found
 
     @cached_property
-    def _digests(self) -> dict[tuple[int, str], str]:
-        """What the cards of tasks, datasets and models are computed from now, by their position in a place."""
-        kinds: tuple[Mapping[str, Card], ...] = (self.cards.tasks, self.cards.datasets, self.cards.models)
-        return {(place, id_): card.digest for place, cards in enumerate(kinds) for id_, card in cards.items()}
+    def _cards_now(self) -> CardsNow:
+        return CardsNow(self.cards)
 
     def outdated(self, result: Result) -> str | None:
         """Return the mark of a result that was computed with other cards than today's; None when they are the same."""
-        now, (task, dataset, model) = self._digests, place_of(result)
-        changed = {
-            "task protocol": result.task.digest != now[0, task],
-            "dataset card": result.dataset.digest != now[1, dataset],
-            "model card": result.model.digest != now[2, model],
-            "metric cards": any(
-                (score.version, score.direction) != (metric.version, metric.direction)
-                for score in result.scores
-                for metric in [self.cards.metrics[score.metric]]
-            ),
-        }
-        kinds = [kind for kind, is_other in changed.items() if is_other]
+        kinds = self._cards_now.changed_since(result)
         if not kinds or place_of(result) in self.withheld:
             return None
         return f"outdated: computed with an earlier version of the {listing(kinds)}; run again"
@@ -204,7 +195,8 @@ def load_release(project: Project, release: str | None) -> ReleaseView:
     profiles = {
         card.id: profile for card in cards.datasets.values() if (profile := current_profile(folder, card)) is not None
     }
-    return ReleaseView(cards, folder, meta, shown, pairs, withheld, profiles)
+    protocols = tuple(read_protocols(folder))
+    return ReleaseView(cards, folder, meta, shown, pairs, withheld, profiles, protocols)
 
 
 def _judgement(cards: Cards, model: str, dataset: str) -> Leakage | None:

@@ -25,7 +25,7 @@ from pydantic import (
 from cellgauge.cards.base import Digest, Id, Scalar
 from cellgauge.cards.canonical import digest
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Empty = Literal[
     "not_run",
@@ -218,10 +218,13 @@ class Gate(Record):
 class Result(Record):
     """One attempted evaluation: one model × dataset × task."""
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     key: Digest = Field(description="Of the inputs; decides whether this is already done")
     result_id: Digest = Field(description="Of scores and provenance, without times, resources and host")
     release: str = Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$")
+    protocol: Digest | None = Field(
+        description="Of the release's protocol when this was computed; null: it was computed before they were recorded"
+    )
     status: Status
     reason: str | None = Field(description="Why there are no scores; null when there are")
     task: Subject
@@ -258,9 +261,8 @@ class Result(Record):
                     raise ValueError(f"{score.key}: {len(score.by_seed)} values for {len(self.seeds)} seeds")
         elif self.scores or self.replicates is not None or not self.reason:
             raise ValueError(f"a result that is {self.status} has a reason, and neither scores nor replicates")
-        expected = result_id(self.model_dump(mode="json", by_alias=True))
-        if self.result_id != expected and info.context != SEALING:
-            raise ValueError(f"result_id is {self.result_id}, but the contents give {expected}")
+        if info.context != SEALING:
+            check_id(self.model_dump(mode="json", by_alias=True))
         return self
 
     def score(self, key: str) -> Score | None:
@@ -294,6 +296,18 @@ def result_id(values: dict[str, Any]) -> str:
     return digest(kept)
 
 
+def check_id(values: dict[str, Any]) -> None:
+    """Raise ``ValueError`` where a result does not have the id of its contents.
+
+    Parameters
+    ----------
+    values
+        The result as JSON values, in the version that it was written in.
+    """
+    if values.get("result_id") != (expected := result_id(values)):
+        raise ValueError(f"result_id is {values.get('result_id')}, but the contents give {expected}")
+
+
 def _without_host(environment: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in environment.items() if key not in _HOST}
 
@@ -317,6 +331,13 @@ class Plan(Record):
     pairs: list[Pair]
 
 
+class Correction(Record):
+    """Which earlier release is corrected, and why."""
+
+    release: str = Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$")
+    reason: str = Field(min_length=1)
+
+
 class Release(Record):
     """What a release is: ``release.yaml``."""
 
@@ -325,5 +346,6 @@ class Release(Record):
     title: str
     kind: Literal["measured", "reported"]
     rehearsal: bool = Field(description="Not meant to be cited: a demonstration or a trial")
-    protocol: Digest = Field(description="Of all task and metric cards' fields that decide a score")
-    protocol_date: dt.date
+    protocol: Digest = Field(description="Of the protocol that holds, the last one in protocol.json")
+    protocol_date: dt.date = Field(description="On which it was registered")
+    corrects: Correction | None = None

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +19,19 @@ from pydantic import BaseModel, ValidationError
 
 from cellgauge.cards.canonical import digest
 from cellgauge.cards.problems import UserError
+from cellgauge.cards.project import CARDS
 from cellgauge.cards.read import check, parse_yaml, read_text
-from cellgauge.results.schema import SEALING, Plan, Release, Replicates, Result, result_id
+from cellgauge.results.migrate import STEPS, migrated
+from cellgauge.results.schema import (
+    SCHEMA_VERSION,
+    SEALING,
+    Plan,
+    Release,
+    Replicates,
+    Result,
+    check_id,
+    result_id,
+)
 
 _MAX_HEADER = 10_000
 
@@ -120,22 +132,50 @@ def read_result(path: Path) -> Result:
         When it is not a valid result, or lies where another one belongs.
     """
     try:
-        result = Result.model_validate_json(path.read_bytes())
+        data = path.read_bytes()
+        result = _of_earlier_version(data) or Result.model_validate_json(data)
     except OSError as error:
         raise BrokenResult(f"{path}: cannot be read: {error.strerror}") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise BrokenResult(f"{path}: {where}: {first['msg']}. Restore the file, or delete it and run again.") from None
+    except ValueError as error:
+        raise BrokenResult(f"{path}: {error}. Restore the file, or delete it and run again.") from None
     places = (result.task.id, result.dataset.id, result.model.id)
     if path.parts[-3:] != (places[0], places[1], f"{places[2]}.json"):
         raise BrokenResult(f"{path}: holds the result of {' × '.join(places)}, which belongs elsewhere")
     return result
 
 
+_VERSION = re.compile(rb'"schema_version": (\d+)')
+
+
+def _of_earlier_version(data: bytes) -> Result | None:
+    """Return a result that was written in an earlier format, with the id that it had; None where it was not."""
+    said = _VERSION.search(data)
+    if said is None or int(said[1]) == SCHEMA_VERSION:
+        return None
+    values = json.loads(data)
+    version = values.get("schema_version")
+    if not isinstance(version, int) or version == SCHEMA_VERSION:
+        return None
+    if version not in STEPS:
+        raise ValueError(
+            f"schema_version: found {version}, but this cellgauge knows 1 to {SCHEMA_VERSION}; install a newer one"
+        )
+    check_id(values)
+    return Result.model_validate(migrated(values), context=SEALING)
+
+
+def result_files(folder: Path) -> list[Path]:
+    """Return the paths of a release's results, in the order of task, dataset and model."""
+    return sorted(path for path in folder.glob("*/*/*.json") if path.parent.parent.name != CARDS)
+
+
 def read_results(folder: Path) -> Iterator[Result]:
     """Read every result of a release, in the order of task, dataset and model."""
-    for path in sorted(folder.glob("*/*/*.json")):
+    for path in result_files(folder):
         yield read_result(path)
 
 

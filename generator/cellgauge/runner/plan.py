@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from filelock import FileLock
+from pydantic import JsonValue
 
 from cellgauge.cards.canonical import digest
 from cellgauge.cards.dataset import DatasetCard
@@ -19,6 +20,8 @@ from cellgauge.cards.problems import UserError
 from cellgauge.cards.project import Cards, Project
 from cellgauge.cards.task import Stress, TaskCard
 from cellgauge.models.cache import embedding_key
+from cellgauge.results.manifest import refuse_frozen
+from cellgauge.results.protocol import register
 from cellgauge.results.schema import Empty, Pair, Plan, Release, Result
 from cellgauge.results.store import (
     BrokenResult,
@@ -29,6 +32,7 @@ from cellgauge.results.store import (
     write_plan,
     write_release,
 )
+from cellgauge.stats.rule import RULE
 
 _OF_THE_MACHINE = frozenset({"not_run", "needs_gpu", "weights_unavailable"})
 """What another machine, or this one by now, may have: daemon, image, package, GPU, weights. Tried in every run."""
@@ -91,19 +95,20 @@ def save_plan(project: Project, cards: Cards, release: str, filters: Filters, *,
 
     Under a lock, so that two runs with different filters keep each other's pairs.
     """
+    refuse_frozen(project, release)
     folder = project.release(release)
     with lock(folder, "plan"):
         plan = make_plan(project, cards, release, filters)
-        now = protocol_digest(cards)
+        now = register(folder, protocol_fields(cards), dt.datetime.now(dt.UTC))
         about = read_release(folder) if (folder / "release.yaml").is_file() else None
-        if about is None or about.protocol != now:
+        if about is None or about.protocol != now.digest:
             about = Release(
                 release=release,
                 title=about.title if about else f"Release {release}",
                 kind="measured",
                 rehearsal=about.rehearsal if about else rehearsal,
-                protocol=now,
-                protocol_date=dt.datetime.now(dt.UTC).date(),
+                protocol=now.digest,
+                protocol_date=now.at.date(),
             )
             write_release(folder, about)
         if not (folder / "plan.json").is_file() or read_plan(folder) != plan:
@@ -121,14 +126,13 @@ def lock(folder: Path, name: str) -> FileLock:
     return FileLock(locks / f"{name}.lock")
 
 
-def protocol_digest(cards: Cards) -> str:
-    """Return the digest of everything that task and metric cards say about how a score is made and judged."""
-    return digest(
-        {
-            "tasks": [task.protocol_fields() for task in cards.tasks.values()],
-            "metrics": [metric.compute_fields() for metric in cards.metrics.values()],
-        }
-    )
+def protocol_fields(cards: Cards) -> dict[str, JsonValue]:
+    """Return all that decides a score or what is said of it: of tasks, of metrics, and how models are ranked."""
+    return {
+        "tasks": {task.id: task.protocol_fields() for task in cards.tasks.values()},
+        "metrics": {metric.id: metric.compute_fields() for metric in cards.metrics.values()},
+        "rule": {**RULE},
+    }
 
 
 def evaluation_key(

@@ -7,7 +7,9 @@ from typing import Any
 from cellgauge.cards.dataset import DatasetCard
 from cellgauge.cards.model import ModelCard
 from cellgauge.cards.project import Cards
+from cellgauge.results.protocol import protocol_digest
 from cellgauge.results.schema import DatasetSubject, LeakageJudgement, Pair, Subject
+from cellgauge.runner.plan import protocol_fields
 
 
 def common_fields(cards: Cards, release: str, pair: Pair, *, checked: bool) -> dict[str, Any]:
@@ -22,6 +24,7 @@ def common_fields(cards: Cards, release: str, pair: Pair, *, checked: bool) -> d
     return {
         "key": pair.key,
         "release": release,
+        "protocol": protocol_digest(protocol_fields(cards)),
         "task": Subject(id=task.id, version=task.protocol.version, digest=task.digest),
         "dataset": DatasetSubject(
             id=dataset.id,

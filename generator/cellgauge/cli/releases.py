@@ -1,0 +1,83 @@
+"""The commands that make a release one that can be cited."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from pathlib import Path
+
+import click
+
+from cellgauge.cli.terminal import fail, json_option, print_json
+
+RELEASE = r"[a-z0-9]+([.-][a-z0-9]+)*"
+
+
+def check_release(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse what cannot be the name of a release."""
+    if value is not None and not re.fullmatch(RELEASE, value):
+        raise click.BadParameter(f'expected lower-case words joined by "." or "-", found "{value}"')
+    return value
+
+
+def _check_releases(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        check_release(ctx, parameter, value)
+    return values
+
+
+@click.command()
+@click.argument("release", callback=check_release, metavar="R")
+@click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="The date of the release [default: today].")
+@click.option("--doi", metavar="DOI", help="Under which it is deposited; a frozen release may be given one later.")
+@click.option("--corrects", callback=check_release, metavar="R", help="The frozen release that this one corrects.")
+@click.option("--because", metavar="REASON", help="Why it corrects it.")
+@click.pass_obj
+def freeze(
+    start: Path | None,
+    /,
+    release: str,
+    day: dt.datetime | None,
+    doi: str | None,
+    corrects: str | None,
+    because: str | None,
+) -> None:
+    """Freeze a release: list every file with its digest, and keep the cards as they are. It never changes again."""
+    from cellgauge.cards.project import find_project, load_cards
+    from cellgauge.report.numbers import plural, size_in_words
+    from cellgauge.results.manifest import freeze as freeze_release
+
+    project = find_project(start)
+    on = day.date() if day else dt.datetime.now(dt.UTC).date()
+    cards = load_cards(project, release)
+    manifest = freeze_release(project, cards, release, day=on, doi=doi, corrects=corrects, because=because)
+    size = size_in_words(sum(one.bytes for one in manifest.files.values()))
+    counts = ", ".join(f"{count:,} {status}" for status, count in manifest.counts.items())
+    click.echo(f"release {release} is frozen as of {manifest.frozen_on}: {counts}")
+    click.echo(f"{plural(len(manifest.files), 'file')}, {size}; commit results/{release} and results/releases.json")
+    if manifest.code.clean is False:
+        click.echo("note: files outside results/ differed from the commit that the manifest names")
+
+
+@click.command()
+@click.argument("releases", nargs=-1, callback=_check_releases, metavar="[R ...]")
+@json_option
+@click.pass_obj
+def verify(start: Path | None, /, releases: tuple[str, ...], as_json: bool) -> None:
+    """Check every file of releases [default: of all]: its format, and in a frozen release its digest."""
+    from cellgauge.cards.project import find_project
+    from cellgauge.report.numbers import plural
+    from cellgauge.results.verify import verify_releases
+
+    found = verify_releases(find_project(start), list(releases))
+    if as_json:
+        print_json({"releases": [one.as_dict() for one in found]})
+    else:
+        for one in found:
+            state = "frozen" if one.is_frozen else "not frozen"
+            said = plural(len(one.problems), "problem") if one.problems else "as it should be"
+            click.echo(f"{one.release}: {state}, {plural(one.n_files, 'file')}: {said}")
+            for problem in one.problems:
+                click.echo(f"  {problem}")
+    if problems := sum(len(one.problems) for one in found):
+        fail(plural(problems, "problem"))

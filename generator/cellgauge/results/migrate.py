@@ -1,0 +1,42 @@
+"""Reading results of earlier formats: each step from one version to the next is written down, and stays.
+
+A result that was read so keeps the ``result_id`` under which it may have been cited: it is checked by the rule of the
+version that it was written in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cellgauge.results.schema import SCHEMA_VERSION
+
+Values = dict[str, Any]
+
+
+def _to_second(values: Values) -> Values:
+    """Version 2 says how replicates were made, and what a container ran from; up to then all were resamples."""
+    replicates = values["replicates"]
+    return {**values, "replicates": replicates and {**replicates, "method": "bootstrap"}}
+
+
+def _to_third(values: Values) -> Values:
+    """Version 3 names the protocol that was registered when the result was computed."""
+    return {**values, "protocol": None}
+
+
+STEPS: dict[int, Callable[[Values], Values]] = {1: _to_second, 2: _to_third}
+"""From each earlier version to the next."""
+
+
+def migrated(values: Values) -> Values:
+    """Return a result's values in the current format.
+
+    Parameters
+    ----------
+    values
+        Of a result of any version.
+    """
+    for version in range(values["schema_version"], SCHEMA_VERSION):
+        values = {**STEPS[version](values), "schema_version": version + 1}
+    return values

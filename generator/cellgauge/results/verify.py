@@ -1,0 +1,80 @@
+"""Checking releases: the format of every file, and in a frozen release its digest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cellgauge.cards.problems import UserError, did_you_mean
+from cellgauge.cards.project import Project
+from cellgauge.results.manifest import changes, files_of, is_frozen, read_index
+from cellgauge.results.protocol import read_protocols
+from cellgauge.results.store import read_plan, read_release, read_replicates, read_result, result_files
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was found in one release."""
+
+    release: str
+    is_frozen: bool
+    n_files: int
+    problems: tuple[str, ...]
+    """Each names a file, what was found and what was expected."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "release": self.release, "frozen": self.is_frozen, "files": self.n_files, "problems": list(self.problems),
+        }  # fmt: skip
+
+
+def verify_releases(project: Project, releases: list[str]) -> list[Verified]:
+    """Check releases.
+
+    Parameters
+    ----------
+    releases
+        Their names; none for all, also those of which only the index of frozen releases knows.
+
+    Raises
+    ------
+    UserError
+        For a name that nobody knows.
+    """
+    there = (path.parent.name for path in (project.work / "results").glob("*/release.yaml"))
+    known = sorted({*there, *read_index(project).releases})
+    for one in releases:
+        if one not in known:
+            raise UserError(f'unknown release "{one}"{did_you_mean(one, known)}')
+    return [_verify(project, one) for one in releases or known]
+
+
+def _verify(project: Project, release: str) -> Verified:
+    folder, frozen = project.release(release), is_frozen(project, release)
+    differing = [str(one) for one in changes(project, release)] if frozen else []
+    return Verified(release, frozen, len(list(files_of(folder))), tuple(differing or _unreadable(folder)))
+
+
+def _unreadable(folder: Path) -> Iterator[str]:
+    """Yield what is wrong with the format of a release's files, whatever its manifest says."""
+    readers: list[tuple[Path, Callable[[Path], object]]] = [
+        (folder / "release.yaml", lambda path: read_release(path.parent)),
+        (folder / "plan.json", lambda path: read_plan(path.parent)),
+        (folder / "protocol.json", lambda path: read_protocols(path.parent)),
+        *((path, _read_with_replicates) for path in result_files(folder)),
+    ]
+    for path, read in readers:
+        if path.is_file():
+            try:
+                read(path)
+            except UserError as error:
+                yield str(error)
+
+
+def _read_with_replicates(path: Path) -> None:
+    result = read_result(path)
+    if result.replicates is not None:
+        read_replicates(path.parents[2], result)

@@ -1,0 +1,223 @@
+"""A frozen release never changes: one byte anywhere is named, by every command that would use it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cellgauge.cards import Project, UserError, load_cards
+from cellgauge.cli import main
+from cellgauge.report.build import build_site
+from cellgauge.report.stage import stage
+from cellgauge.results import manifest as manifests
+from cellgauge.results.manifest import changes, freeze, is_frozen, read_index, read_manifest, refuse_frozen
+from cellgauge.results.store import read_release
+
+DAY = dt.date(2026, 11, 28)
+
+
+@pytest.fixture
+def scored(release) -> Project:
+    for model in ("pca", "svd", "random"):
+        release.add("clustering", "pbmc68k-reduced", model, 0.5)
+    release.add_empty("clustering", "toy-blood", "pca", "timeout", "600 s")
+    release.add_map("pbmc68k-reduced", "pca")
+    release.count("pbmc68k-reduced")
+    return release.finish()
+
+
+def frozen(project: Project, name: str = "trial", **more: str):
+    return freeze(project, load_cards(project, name), name, day=DAY, **more)
+
+
+def command(project: Project, *words: str) -> tuple[int, str]:
+    result = CliRunner().invoke(main, ["--project", str(project.source), *words])
+    return result.exit_code, result.output
+
+
+def test_a_manifest_names_every_file_and_where_it_came_from(scored):
+    made = frozen(scored, doi="10.5281/zenodo.1")
+    folder = scored.release("trial")
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert set(made.files) == there - {"manifest.json"}
+    assert {"release.yaml", "plan.json", "clustering/pbmc68k-reduced/pca.npy", "cards/models/pca.md"} <= set(made.files)
+    assert (made.counts, made.frozen_on, made.doi) == ({"done": 3, "timeout": 1}, DAY, "10.5281/zenodo.1")
+    assert made.cards["models"]["pca"].digest == load_cards(scored).models["pca"].digest
+    assert made.code.commit is None
+    entry = read_index(scored).releases["trial"]
+    digest = subprocess.run(["sha256sum", folder / "manifest.json"], capture_output=True, text=True, check=True)
+    assert entry.manifest == f"sha256:{digest.stdout.split()[0]}"
+    assert changes(scored, "trial") == []
+
+
+def test_the_commit_is_recorded_and_whether_it_was_clean(scored):
+    def git(*words: str) -> str:
+        who = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+        done = subprocess.run(["git", *who, *words], cwd=scored.source, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    git("init", "-q")
+    git("add", "site_src", "mkdocs.yml")
+    git("commit", "-qm", "cards")
+    first = manifests._code(scored.source)
+    assert (first.commit, first.clean) == (git("rev-parse", "HEAD"), True), "results are not counted"
+    (scored.site_src / "methods.md").write_text("other", encoding="utf-8")
+    assert manifests._code(scored.source).clean is False
+
+
+FILES = (
+    "release.yaml", "plan.json", "clustering/pbmc68k-reduced/svd.json", "clustering/pbmc68k-reduced/svd.npy",
+    "cards/models/svd.md", "cards/quality.yaml", "datasets/pbmc68k-reduced.json",
+    "datasets/pbmc68k-reduced/maps/pca.json",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_one_byte_that_was_changed_is_named(scored, name: str):
+    frozen(scored)
+    path = scored.release("trial") / name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    assert [one.path for one in changes(scored, "trial")] == [f"results/trial/{name}"]
+    for words in (("verify",), ("verify", "trial"), ("build", "--release", "trial")):
+        code, said = command(scored, *words)
+        assert code == 1
+        assert f"results/trial/{name}: found sha256:" in said
+    assert not (scored.work / "site").exists()
+
+
+def test_a_changed_manifest_is_named_and_so_is_what_came_and_went(scored):
+    frozen(scored)
+    folder = scored.release("trial")
+    (folder / "clustering/pbmc68k-reduced/svd.npy").unlink()
+    (folder / "clustering/pbmc68k-reduced/more.json").write_text("{}", encoding="utf-8")
+    said = [str(one) for one in changes(scored, "trial")]
+    assert [line.partition(": ")[0] for line in said] == [
+        "results/trial/clustering/pbmc68k-reduced/more.json",
+        "results/trial/clustering/pbmc68k-reduced/svd.npy",
+    ]
+    assert "is not in the manifest" in said[0]
+    assert "is missing; expected sha256:" in said[1]
+    document = json.loads((folder / "manifest.json").read_bytes())
+    for name in list(document["files"]):
+        if not (folder / name).is_file():
+            del document["files"][name]
+    (folder / "clustering/pbmc68k-reduced/more.json").unlink()
+    (folder / "manifest.json").write_text(json.dumps(document), encoding="utf-8")
+    (change,) = changes(scored, "trial")
+    assert change.path == "results/trial/manifest.json"
+    assert "(in results/releases.json)" in change.what
+    (folder / "manifest.json").unlink()
+    assert is_frozen(scored, "trial")
+    (change,) = changes(scored, "trial")
+    assert change.what.startswith("is missing; expected sha256:")
+
+
+def test_pages_of_a_frozen_release_are_those_of_its_own_cards(scored):
+    before = {page.path: page.fragment for page in stage(scored, "trial").pages}
+    frozen(scored)
+    card = scored.site_src / "models/svd.md"
+    card.write_text(card.read_text("utf-8").replace("name: Truncated SVD", "name: Renamed"), encoding="utf-8")
+    (scored.site_src / "models/nmf.md").unlink()
+    after = {page.path: page.fragment for page in stage(scored, "trial").pages}
+    assert after == before
+
+
+def test_a_frozen_release_is_built_and_verified(scored):
+    frozen(scored)
+    code, said = command(scored, "verify")
+    n_files = len(read_manifest(scored.release("trial")).files)
+    assert (code, said.strip()) == (0, f"trial: frozen, {n_files} files: as it should be")
+    assert json.loads(command(scored, "verify", "trial", "--json")[1]) == {
+        "releases": [{"release": "trial", "frozen": True, "files": n_files, "problems": []}]
+    }
+    site = build_site(scored, "trial", scored.work / "site", say=lambda _: None)
+    assert (site / "index.html").is_file()
+
+
+def test_nothing_is_written_into_a_frozen_release(scored):
+    refuse_frozen(scored, "trial")
+    frozen(scored)
+    with pytest.raises(UserError, match=r"release trial is frozen and never changes\. Name a new release"):
+        refuse_frozen(scored, "trial")
+    code, said = command(scored, "run", "--release", "trial")
+    assert code == 1
+    assert "release trial is frozen" in said
+    assert changes(scored, "trial") == []
+
+
+def test_a_freeze_that_was_killed_is_completed(scored, monkeypatch):
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(manifests, "_enter", die)
+    with pytest.raises(KeyboardInterrupt):
+        frozen(scored)
+    monkeypatch.undo()
+    assert [one.path for one in changes(scored, "trial")] == ["results/releases.json"]
+    frozen(scored)
+    assert changes(scored, "trial") == []
+    monkeypatch.setattr(manifests, "_copy_cards", die)
+    assert frozen(scored) == read_manifest(scored.release("trial")), "what is frozen is not touched again"
+
+
+def test_what_was_frozen_and_changed_is_not_frozen_again(scored):
+    frozen(scored)
+    (scored.release("trial") / "plan.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(UserError, match=r"results/trial/plan\.json: found sha256:"):
+        frozen(scored)
+
+
+def test_a_doi_may_be_given_later_and_once(scored):
+    frozen(scored)
+    data = (scored.release("trial") / "manifest.json").read_bytes()
+    frozen(scored, doi="10.5281/zenodo.1")
+    assert read_index(scored).releases["trial"].doi == "10.5281/zenodo.1"
+    assert (scored.release("trial") / "manifest.json").read_bytes() == data
+    with pytest.raises(UserError, match=r"has the DOI 10\.5281/zenodo\.1 already"):
+        frozen(scored, doi="10.5281/zenodo.2")
+
+
+def test_a_correction_names_a_frozen_release_and_says_why(scored):
+    from .conftest import ReleaseBuilder
+
+    frozen(scored)
+    second = ReleaseBuilder(scored, "second")
+    second.add("clustering", "pbmc68k-reduced", "pca", 0.6)
+    second.finish()
+    for wrong, why in (({"corrects": "trial"}, "why does second correct trial"),
+                       ({"corrects": "other", "because": "x"}, "cannot correct other"),
+                       ({"corrects": "second", "because": "x"}, "cannot correct second")):  # fmt: skip
+        with pytest.raises(UserError, match=why):
+            frozen(scored, "second", **wrong)
+    frozen(scored, "second", corrects="trial", because="a wrong split")
+    about = read_release(scored.release("second")).corrects
+    assert about is not None
+    assert (about.release, about.reason) == ("trial", "a wrong split")
+    assert read_index(scored).releases["second"].corrects == "trial"
+    assert set(read_index(scored).releases) == {"trial", "second"}
+
+
+def test_what_is_outdated_broken_or_empty_is_not_frozen(scored, edit, release):
+    from .conftest import ReleaseBuilder
+
+    ReleaseBuilder(scored, "nothing").finish()
+    with pytest.raises(UserError, match="release nothing has no results"):
+        frozen(scored, "nothing")
+    edit("site_src/tasks/clustering.md", "resolution: 1.0", "resolution: 0.9")
+    with pytest.raises(
+        UserError, match=r"(?s)pca\.json: computed with an earlier task protocol.*4 results are outdated"
+    ):
+        frozen(scored)
+    edit("site_src/tasks/clustering.md", "resolution: 0.9", "resolution: 1.0")
+    (scored.release("trial") / "clustering/pbmc68k-reduced/pca.npy").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"pca\.npy: expected sha256"):
+        frozen(scored)
+    assert not is_frozen(scored, "trial")
+    assert not (Path(scored.release("trial")) / "cards").exists()

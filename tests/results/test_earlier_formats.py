@@ -1,0 +1,53 @@
+"""Results of earlier formats load for ever; those in ``earlier/<version>/`` were written by the code of that time."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cellgauge.results.migrate import STEPS
+from cellgauge.results.schema import SCHEMA_VERSION, result_id
+from cellgauge.results.store import BrokenResult, read_replicates, read_result, read_results
+
+EARLIER = Path(__file__).parent / "earlier"
+
+
+def test_every_earlier_version_has_a_fixture_and_a_step():
+    assert sorted(STEPS) == list(range(1, SCHEMA_VERSION))
+    assert sorted(int(path.name) for path in EARLIER.iterdir()) == sorted(STEPS)
+
+
+@pytest.mark.parametrize("version", sorted(STEPS))
+def test_a_result_of_an_earlier_version_loads_and_keeps_its_id(version: int):
+    folder = EARLIER / str(version)
+    timeout, done = read_results(folder)
+    raw = json.loads((folder / "clustering/pbmc/pca.json").read_bytes())
+    assert raw["schema_version"] == version
+    assert done.schema_version == SCHEMA_VERSION
+    assert done.result_id == raw["result_id"] == result_id(raw)
+    assert (done.status, done.scores[0].value, done.scores[0].by_seed) == ("done", 0.5, [0.4, 0.6])
+    assert done.replicates is not None
+    assert done.replicates.method == "bootstrap"
+    assert done.protocol is None
+    assert read_replicates(folder, done).shape == (2, 100)
+    assert (timeout.status, timeout.reason, timeout.scores) == ("timeout", "600 s", [])
+
+
+@pytest.mark.parametrize("version", sorted(STEPS))
+def test_an_earlier_result_that_was_changed_is_refused(version: int, tmp_path: Path):
+    shutil.copytree(EARLIER / str(version), tmp_path / "r")
+    path = tmp_path / "r/clustering/pbmc/pca.json"
+    path.write_text(path.read_text("utf-8").replace('"value": 0.5', '"value": 0.6'), "utf-8")
+    with pytest.raises(BrokenResult, match=r"clustering/pbmc/pca\.json: result_id is .* but the contents give"):
+        read_result(path)
+
+
+def test_a_result_of_a_later_version_says_what_to_do(tmp_path: Path):
+    path = tmp_path / "r/clustering/pbmc/pca.json"
+    shutil.copytree(EARLIER / "2", tmp_path / "r")
+    path.write_text(path.read_text("utf-8").replace('"schema_version": 2', '"schema_version": 99'), "utf-8")
+    with pytest.raises(BrokenResult, match=r"found 99, but this cellgauge knows 1 to \d; install a newer one"):
+        read_result(path)
