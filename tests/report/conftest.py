@@ -73,6 +73,7 @@ class ReleaseBuilder:
         self.cards: Cards = load_cards(project)
         self.folder = project.release(name)
         self.pairs: list[Pair] = []
+        self.protocol: str | None = None
         release = Release(
             release=name, title="A trial", kind="measured", rehearsal=rehearsal, protocol=digest(["x"]),
             protocol_date=dt.date(2026, 11, 1),
@@ -219,7 +220,7 @@ class ReleaseBuilder:
                 "schema_version": 3,
                 "key": digest([task, dataset, model]),
                 "release": self.name,
-                "protocol": None,
+                "protocol": self.protocol,
                 "status": status,
                 "reason": reason,
                 "task": _subject(task, cards.tasks[task], cards.tasks[task].protocol.version),

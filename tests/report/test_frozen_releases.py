@@ -149,7 +149,10 @@ def test_nothing_is_written_into_a_frozen_release(scored):
     code, said = command(scored, "run", "--release", "trial")
     assert code == 1
     assert "release trial is frozen" in said
-    assert changes(scored, "trial") == []
+    card = scored.work / "mine.md"
+    card.write_text((scored.site_src / "models/svd.md").read_text("utf-8"), encoding="utf-8")
+    assert command(scored, "run", "--release", "trial", "--model", str(card))[0] == 1
+    assert changes(scored, "trial") == [], "nor is the card of another model taken into it"
 
 
 def test_a_freeze_that_was_killed_is_completed(scored, monkeypatch):

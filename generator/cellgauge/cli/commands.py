@@ -15,7 +15,7 @@ from cellgauge.cli.evaluate import evaluate
 from cellgauge.cli.fingerprint import fingerprint
 from cellgauge.cli.model import model as models_here
 from cellgauge.cli.new import new
-from cellgauge.cli.releases import check_release, freeze, verify
+from cellgauge.cli.releases import check_release, diff, freeze, verify
 from cellgauge.cli.terminal import Group, fail, json_option, print_json
 from cellgauge.cli.transfers import transfers
 
@@ -65,6 +65,7 @@ main.add_command(models_here)
 main.add_command(new)
 main.add_command(freeze)
 main.add_command(verify)
+main.add_command(diff)
 
 
 @main.command()
@@ -324,10 +325,12 @@ def _open(
 ) -> tuple[Project, Cards, Filters]:
     """Find the project, read its cards, and turn filters into ids; a model from outside is adopted by the release."""
     from cellgauge.cards.project import find_project, load_cards
+    from cellgauge.results.manifest import refuse_frozen
     from cellgauge.runner.adopt import adopt
     from cellgauge.runner.plan import Filters
 
     project = find_project(start)
+    refuse_frozen(project, release)
     for model in models:
         if model.endswith(".md") and not Path(model).is_file():
             raise click.BadParameter(f"no card at {model}", param_hint="--model")

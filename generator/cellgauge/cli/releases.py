@@ -81,3 +81,23 @@ def verify(start: Path | None, /, releases: tuple[str, ...], as_json: bool) -> N
                 click.echo(f"  {problem}")
     if problems := sum(len(one.problems) for one in found):
         fail(plural(problems, "problem"))
+
+
+@click.command()
+@click.argument("before", callback=check_release, metavar="R1")
+@click.argument("after", callback=check_release, metavar="R2")
+@json_option
+@click.pass_obj
+def diff(start: Path | None, /, before: str, after: str, as_json: bool) -> None:
+    """Say what is new in R2, what is gone, and which scores moved since R1, by how much and why."""
+    from cellgauge.cards.project import find_project
+    from cellgauge.report.changes import changes_between
+    from cellgauge.report.changes_in_words import lines
+
+    project = find_project(start)
+    found = changes_between(project.release(before), project.release(after))
+    if as_json:
+        print_json(found.as_dict())
+        return
+    for line in lines(found):
+        click.echo(line)

@@ -14,6 +14,7 @@ from cellgauge.report.cite import cite_release, cite_result
 from cellgauge.report.compare import compare_works
 from cellgauge.report.comparison import TaskComparison, kind_of
 from cellgauge.report.confusion import confusion_of, matrix_key
+from cellgauge.report.data_page import data_page
 from cellgauge.report.dataset_comparison import DatasetComparison
 from cellgauge.report.details import read_details
 from cellgauge.report.health import correlations, health_table, over_places
@@ -60,6 +61,7 @@ def page_works(renderer: Renderer, home: tuple[dict[str, Any], str], kept: KeptP
         *(partial(metric_page, renderer, metric) for metric in cards.metrics.values()),
         *_result_works(renderer, kept),
         *compare_works(renderer),
+        partial(data_page, renderer),
         partial(quality_page, renderer),
         partial(missing_page, renderer),
     ]

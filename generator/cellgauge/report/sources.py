@@ -24,7 +24,7 @@ from cellgauge.results.schema import Release
 PROSE = ("principles.md", "methods.md", "speed.md", "fingerprints.md", "contribute.md", "containers.md")
 """Pages that are plain Markdown, and are handed to mkdocs as they are written."""
 _LISTS = ("", "tasks/", "datasets/", "models/", "metrics/", "results/", "compare/")
-IN_NAV = (*_LISTS, "quality/", "missing/")
+IN_NAV = (*_LISTS, "data/", "quality/", "missing/")
 """The pages of the navigation that are drawn, by their address."""
 
 
