@@ -26,7 +26,7 @@ from cellgauge.report.page import Page
 from cellgauge.report.sources import IN_NAV, PROSE
 
 _FOLDER = "cgframe"
-_WORDS = ("cgtitle", "cgdescription", "cgsearch", "cgfragment")
+_WORDS = ("cgtitle", "cgdescription", "cgsearch", "cgfragment", "cghead")
 _DEPTHS = (2, 3, 4)
 """How many folders below the root pages lie that are not in the navigation: ``models/pca/`` has two."""
 _AROUND = {"release": "cgrelease", "quality": "cgquality"}
@@ -37,9 +37,9 @@ _FEW, _AT_ONCE = 200, 50
 
 def frames(*, of_navigation: bool) -> list[Page]:
     """Return the pages that mkdocs makes for all others: one for each depth, and perhaps for each in the navigation."""
-    title, description, search, fragment = _WORDS
+    title, description, search, fragment, head = _WORDS
     paths = [*(IN_NAV if of_navigation else ()), *map(_place, _DEPTHS)]
-    return [Page(path, title, description, fragment, search=search) for path in paths]
+    return [Page(path, title, description, fragment, search=search, head=head) for path in paths]
 
 
 def words_around(banner: str) -> dict[str, str]:
@@ -151,7 +151,7 @@ def _split(text: str, place: str) -> list[str]:
 
 
 def _words(page: Page, place: str, fragment: str) -> dict[str, str]:
-    own = (html.escape(page.title), html.escape(page.description), "", _included(fragment))
+    own = (html.escape(page.title), html.escape(page.description), "", _included(fragment), page.head)
     return {**dict(zip(_WORDS, own, strict=True)), place: page.path}
 
 

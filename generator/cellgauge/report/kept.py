@@ -65,7 +65,7 @@ class KeptPages:
             return Page(**{**known, "links": frozenset(known["links"])}, files={**files, **more})
         page = draw()
         page = replace(page, links=links_of(page))
-        values = {name: getattr(page, name) for name in ("path", "title", "description", "fragment", "boost")}
+        values = {name: getattr(page, name) for name in ("path", "title", "description", "fragment", "boost", "head")}
         more = {name: data.decode() for name, data in page.files.items() if name not in files}
         keep(path, json.dumps({**values, "files": more, "links": sorted(page.links)}))
         return page

@@ -23,6 +23,8 @@ class Page:
     boost: float = 1.0
     searchable: bool = True
     """False for a page that lists lead to and that would crowd others out of a search."""
+    head: str = ""
+    """HTML for the head of the page, safe as it is: what it is about, for search engines and reference managers."""
     source: str = ""
     """The file of the card it is made from, which errors name."""
     files: dict[str, bytes] = field(default_factory=dict)

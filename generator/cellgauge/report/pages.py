@@ -10,11 +10,11 @@ from typing import Any
 from cellgauge.cards import Card, DatasetCard, Family, MetricCard, ModelCard, TaskCard
 from cellgauge.report import cells, counted, lists, overviews
 from cellgauge.report.charts import Figure
-from cellgauge.report.cite import cite_release, cite_result
+from cellgauge.report.cite import Cited, content_digest
 from cellgauge.report.compare import compare_works
 from cellgauge.report.comparison import TaskComparison, kind_of
 from cellgauge.report.confusion import confusion_of, matrix_key
-from cellgauge.report.data_page import data_page
+from cellgauge.report.data_page import API, data_page
 from cellgauge.report.dataset_comparison import DatasetComparison
 from cellgauge.report.details import read_details
 from cellgauge.report.health import correlations, health_table, over_places
@@ -147,7 +147,7 @@ def home_page(renderer: Renderer, meta: dict[str, Any], body: str) -> Page:
     title = str(meta.get("title", "Home"))
     description = str(meta.get("description", ""))
     tiles = _tiles(renderer)
-    view = renderer.view
+    cited = renderer.cited("")
     html = renderer.fragment(
         "home.html",
         "",
@@ -155,10 +155,14 @@ def home_page(renderer: Renderer, meta: dict[str, Any], body: str) -> Page:
         description=description,
         body=body,
         tiles=tiles,
-        citation=cite_release(view.name, view.data_date, renderer.site_url) if view.name and view.data_date else None,
+        citation=cited,
     )
     words = " ".join(f"{tile.task.name}: {tile.verdict.sentence}" for tile in tiles)
-    return Page("", title, description, html, search=words)
+    if cited is None:
+        return Page("", title, description, html, search=words)
+    table = [f"{renderer.site_url}{API}results.{kind}" for kind in ("csv", "json")]
+    head = cited.head(description, table) + cited.scholar()
+    return Page("", title, description, html, search=words, head=head, files={"CITATION.cff": cited.cff})
 
 
 def index_pages(renderer: Renderer) -> Iterator[Page]:
@@ -271,6 +275,7 @@ def dataset_page(renderer: Renderer, dataset: DatasetCard) -> Page:
     matrices = _matrices(renderer, dataset)
     tables = [*compositions, *(one for _, one in matrices)]
     files = {f"{path}{one.id}.csv": one.to_csv() for one in tables} | maps.files
+    cited = renderer.cited(path, f"{dataset.name}: results", content_digest(dataset, results))
     if profile is not None:
         files[f"{path}profile.json"] = to_json(profile)
     html = renderer.fragment(
@@ -290,8 +295,9 @@ def dataset_page(renderer: Renderer, dataset: DatasetCard) -> Page:
         siblings=[one for one in view.cards.datasets.values() if one.study == dataset.study and one is not dataset],
         table=table,
         size=size_in_words,
+        citation=cited,
     )
-    return _card_page(dataset, path, html, files=files)
+    return _card_page(dataset, path, html, files=files, cited=cited)
 
 
 def _matrices(renderer: Renderer, dataset: DatasetCard) -> list[tuple[TaskCard, Table]]:
@@ -323,6 +329,7 @@ def model_page(renderer: Renderer, model: ModelCard) -> Page:
     table = overviews.evaluations(
         view, renderer.comparisons, results, "evaluations", f"Evaluations of {model.name}", without=["model"]
     )
+    cited = renderer.cited(path, f"{model.name}: results", content_digest(model, results))
     figure = overviews.scorecard(renderer.comparisons, model, overviews.colour_of(renderer.colours, model))
     html = renderer.fragment(
         "model.html",
@@ -335,8 +342,9 @@ def model_page(renderer: Renderer, model: ModelCard) -> Page:
         baseline_of=[task for task in view.cards.tasks.values() if task.baseline == model.id],
         missing=missing_pairs(view.cards, [pair for pair in view.missing() if pair.model == model.id], "model"),
         table=table,
+        citation=cited,
     )
-    return _card_page(model, path, html)
+    return _card_page(model, path, html, cited=cited)
 
 
 def metric_page(renderer: Renderer, metric: MetricCard) -> Page:
@@ -365,11 +373,20 @@ def metric_page(renderer: Renderer, metric: MetricCard) -> Page:
     return _card_page(metric, path, html, extra=metric.short_name, files={csv: beside.to_csv()} if beside else {})
 
 
-def _card_page(card: Card, path: str, html: str, extra: str = "", files: dict[str, bytes] | None = None) -> Page:
+def _card_page(
+    card: Card,
+    path: str,
+    html: str,
+    extra: str = "",
+    files: dict[str, bytes] | None = None,
+    cited: Cited | None = None,
+) -> Page:
     search = f"{card.id} {extra}".strip()
+    head = cited.head(card.summary) if cited else ""
     return Page(
-        path, card.name, card.summary, html, boost=CARD_BOOST, search=search, source=card.path, files=files or {}
-    )
+        path, card.name, card.summary, html, boost=CARD_BOOST, search=search, source=card.path, files=files or {},
+        head=head,
+    )  # fmt: skip
 
 
 def _raw_of(result: Result) -> str:
@@ -401,6 +418,7 @@ def result_page(renderer: Renderer, result: Result) -> Page:
     difference = cells.difference_cell(row.difference, p=row.adjusted_p, decimals=one.decimals) if one and row else None
     model_badges = cells.model_cell(model, role=row.role if row else None, gates=result.gates).badges
     title = f"{model.name} on {dataset.name}: {task.name}"
+    cited = renderer.cited(path, title, result.result_id, "Result")
     html = renderer.fragment(
         "result.html",
         path,
@@ -428,9 +446,10 @@ def result_page(renderer: Renderer, result: Result) -> Page:
         leakage=cells.leakage_cell(result),
         wall=cells.wall_cell(result.resources),
         memory=cells.memory_cell(result.resources),
-        citation=cite_result(result, title, renderer.site_url + path),
+        citation=cited,
     )
     said = cells.status_text(result.status) if result.status != "done" else "scores and provenance"
     description = f"{model.name}, {task.name}, {dataset.name}: {said}."
     files = {raw: view.raw(result)} | ({f"{path}{matrix.id}.csv": matrix.to_csv()} if matrix else {})
-    return Page(path, title, description, html, boost=_RESULT_BOOST, files=files)
+    head = cited.head(description, [f"{renderer.site_url}{raw}"]) if cited else ""
+    return Page(path, title, description, html, boost=_RESULT_BOOST, files=files, head=head)

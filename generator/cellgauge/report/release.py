@@ -15,6 +15,7 @@ from cellgauge.cards import Cards, Project, UserError, load_cards
 from cellgauge.cards.model import Leakage
 from cellgauge.cards.problems import did_you_mean
 from cellgauge.report.numbers import listing
+from cellgauge.results.manifest import Frozen, read_index
 from cellgauge.results.outdated import CardsNow
 from cellgauge.results.profile import DatasetProfile, current_profile
 from cellgauge.results.protocol import Protocol, read_protocols
@@ -46,6 +47,8 @@ class ReleaseView:
 
     profiles: dict[str, DatasetProfile] = field(default_factory=dict)
     """What was counted in datasets, as their cards are now."""
+    frozen: Frozen | None = None
+    """The release in the index of frozen ones; None where it may still change."""
     protocols: tuple[Protocol, ...] = ()
     """What was registered before there were results, and what was changed in it since."""
 
@@ -58,6 +61,11 @@ class ReleaseView:
     def data_date(self) -> dt.date | None:
         """The day on which the newest result was finished."""
         return max((result.finished_at.date() for result in self.results.values()), default=None)
+
+    @property
+    def day(self) -> dt.date | None:
+        """The date of the release: on which it was frozen, or on which its newest result was finished."""
+        return self.frozen.frozen_on if self.frozen else self.data_date
 
     @property
     def done(self) -> list[Result]:
@@ -196,7 +204,8 @@ def load_release(project: Project, release: str | None) -> ReleaseView:
         card.id: profile for card in cards.datasets.values() if (profile := current_profile(folder, card)) is not None
     }
     protocols = tuple(read_protocols(folder))
-    return ReleaseView(cards, folder, meta, shown, pairs, withheld, profiles, protocols)
+    frozen = read_index(project).releases.get(release)
+    return ReleaseView(cards, folder, meta, shown, pairs, withheld, profiles, frozen, protocols)
 
 
 def _judgement(cards: Cards, model: str, dataset: str) -> Leakage | None:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from cellgauge.report import cells, numbers, table_html
 from cellgauge.report.axes import Spec, specs_of
+from cellgauge.report.cite import Cited
 from cellgauge.report.colours import model_colours
 from cellgauge.report.comparison import TaskComparison, compare_task
 from cellgauge.report.counted import is_too_wide
@@ -128,6 +129,22 @@ class Renderer:
         html = self._environment.get_template(template).render(to=to, markdown=markdown, root=root, path=path, **values)
         # The fragment is included by the theme's templates: nothing in it may be read as one.
         return html.replace("{", "&#123;")
+
+    def cited(self, path: str, title: str = "", digest: str | None = None, digest_of: str = "Content") -> Cited | None:
+        """Return how the page at ``path`` is cited; None where there is no release, or it has no results.
+
+        Parameters
+        ----------
+        title
+            What the page is about; empty for the release as a whole, which is cited by its manifest.
+        """
+        view = self.view
+        if view.name is None or view.day is None:
+            return None
+        doi = view.frozen.doi if view.frozen else None
+        if not title and view.frozen:
+            digest, digest_of = view.frozen.manifest, "Manifest"
+        return Cited(view.name, view.day, f"{self.site_url}{path}", title, digest, digest_of, doi)
 
     def _order_on(self, dataset: str) -> list[str]:
         """Return the models on a dataset in the order of its page's figures, the first task's first."""

@@ -109,6 +109,7 @@ def _stub(page: Page, fragment: str) -> str:
         "description": html.escape(page.description),
         "fragment": fragment,
         "page_id": page.path or "home",
+        **({"head": page.head} if page.head else {}),
         "hide": ["navigation", "toc"],
         "search": {"boost": page.boost} if page.searchable else {"exclude": True},
     }

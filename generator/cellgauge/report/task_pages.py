@@ -7,6 +7,7 @@ from functools import partial
 
 from cellgauge.cards import TaskCard
 from cellgauge.report.across import differences_figure, differences_key, losses_table, views_table
+from cellgauge.report.cite import content_digest
 from cellgauge.report.dataset_comparison import DatasetComparison
 from cellgauge.report.health import health_table, over_datasets
 from cellgauge.report.leaderboard import forest, leaderboard, parts
@@ -66,6 +67,7 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
     views, losses = (None, None) if inline else (views_table(found), losses_table(found))
     more |= {f"tasks/{task.id}-{one.id}.csv": one.to_csv() for one in (views, losses) if one}
     skills = standings_figure(found, renderer.colours)
+    cited = renderer.cited(path, f"{task.name}: results", content_digest(task, view.select(task=task.id)))
     html = renderer.fragment(
         "task.html",
         path,
@@ -94,6 +96,7 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
         missing=missing_pairs(view.cards, [pair for pair in view.missing() if pair.task == task.id], "task"),
         files=sorted(files),
         metrics=list(dict.fromkeys(ref.metric for ref in task.scores)),
+        citation=cited,
     )
     return Page(
         path,
@@ -104,6 +107,7 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
         files=files | more,
         search=f"{verdict.text} {task.question}",
         source=task.path,
+        head=cited.head(task.summary, [f"{renderer.site_url}{file}" for file in sorted(files)]) if cited else "",
     )
 
 

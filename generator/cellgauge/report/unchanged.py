@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cellgauge.cards import Project
 from cellgauge.cards.canonical import digest
+from cellgauge.results.manifest import read_index
 
 _PACKAGES = (
     "altair",
@@ -69,10 +70,12 @@ def read_inputs(project: Project, release: str | None, site_url: str | None) -> 
     release
         The release that is shown; None for cards alone.
     """
+    known = read_index(project).releases.get(release or "")
     around = {
         "files": [_digests(project.site_src), _digests(_OWN)],
         "mkdocs.yml": _sha256(project.source / "mkdocs.yml"),
         "release": release,
+        "frozen": None if known is None else known.model_dump(mode="json"),
         "site_url": site_url,
         "epoch": os.environ.get("SOURCE_DATE_EPOCH"),
         "versions": {name: version(name) for name in _PACKAGES} | {"python": sys.version},
