@@ -15,6 +15,7 @@ import pytest
 
 from cellgauge.cards import Cards, Project, load_cards
 from cellgauge.cards.canonical import digest
+from cellgauge.report import sources
 from cellgauge.report.release import load_release
 from cellgauge.report.render import Renderer
 from cellgauge.results.maps import SPAN, Codes, EmbeddingMap, write_map
@@ -34,7 +35,7 @@ N_REPLICATES = 400
 FINISHED = dt.datetime(2026, 11, 2, 9, 30, tzinfo=dt.UTC)
 DATASETS = ("pbmc68k-reduced", "tsv2", "norman")
 """One with results, a family, and one that nobody has opened: enough of each kind of page."""
-PROSE = ("index.md", "principles.md", "methods.md", "contribute.md", "fingerprints.md", "speed.md", "containers.md")
+PROSE = ("index.md", *sources.PROSE)
 
 
 def copy_project(folder: Path, *, simulated: bool = False) -> Project:

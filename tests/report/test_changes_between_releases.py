@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import io
 import json
 from collections.abc import Callable
 
@@ -14,8 +16,10 @@ from cellgauge.cards import Project, UserError, load_cards
 from cellgauge.cli import main
 from cellgauge.report.changes import Changes, changes_between
 from cellgauge.report.changes_in_words import lines
+from cellgauge.report.stage import stage
+from cellgauge.results.manifest import freeze, previous_release
 from cellgauge.results.protocol import register
-from cellgauge.results.store import read_replicates, seal, to_json, write_result
+from cellgauge.results.store import read_release, read_replicates, seal, to_json, write_result
 from cellgauge.runner.plan import protocol_fields
 
 from .conftest import ReleaseBuilder
@@ -149,3 +153,42 @@ def test_the_command_prints_moves_beyond_noise_first_and_json(project, first):
 def test_a_release_that_is_not_there_is_said(project, first):
     with pytest.raises(UserError, match="no such release"):
         changes_between(project.release("first"), project.release("third"))
+
+
+def test_a_release_shows_what_changed_since_the_one_before(project, first):
+    first.finish()
+    freeze(project, load_cards(project), "first", day=dt.date(2026, 11, 1))
+    second = builder(project, "second")
+    second.add("clustering", BLOOD, "pca", 0.501, stream="other")
+    second.add("clustering", BLOOD, "svd", 0.9)
+    second.add("clustering", BLOOD, "nmf", 0.4)
+    second.add_empty("clustering", "toy-blood", "svd", "timeout", "600 s")
+    second.finish()
+    page = next(page for page in stage(project, "second").pages if page.path == "changes/")
+    n_scores = len(second.cards.tasks["clustering"].scores)
+    said = f"2 evaluations added, 0 removed, 0 ended otherwise; {2 * n_scores} of {2 * n_scores} scores that both have "
+    assert said + f"moved, {n_scores} of them beyond noise." in " ".join(page.fragment.split())
+    rows = list(csv.DictReader(io.StringIO(page.files["changes/scores.csv"].decode())))
+    assert [row["model"] for row in rows] == ["svd"] * n_scores + ["pca"] * n_scores
+    assert float(rows[0]["difference"]) == pytest.approx(0.4)
+    assert page.fragment.count('class="n t-control"') == 3 * n_scores, "what is noise is grey"
+    none = next(page for page in stage(project, "first").pages if page.path == "changes/")
+    assert "There is no release before this one." in none.fragment
+
+
+def test_a_release_is_compared_with_the_one_it_corrects_or_the_newest_before_it(project, first):
+    first.finish()
+    freeze(project, load_cards(project), "first", day=dt.date(2026, 11, 1))
+    for name, day in (("second", 5), ("third", 9)):
+        other = builder(project, name)
+        other.add("clustering", BLOOD, "pca", 0.5)
+        other.finish()
+        more = {"corrects": "first", "because": "a wrong split"} if name == "third" else {}
+        freeze(project, load_cards(project), name, day=dt.date(2026, 11, day), **more)
+    later = builder(project, "later")
+    found = {name: previous_release(project, read_release(project.release(name))) for name in ("first", "second")}
+    assert found == {"first": None, "second": "first"}
+    assert previous_release(project, read_release(project.release("third"))) == "first"
+    assert previous_release(project, read_release(later.folder)) == "third"
+    measured = ReleaseBuilder(project, "measured", rehearsal=False)
+    assert previous_release(project, read_release(measured.folder)) is None, "rehearsals are not compared with others"

@@ -9,6 +9,7 @@ from typing import Any
 
 from cellgauge.cards import Card, DatasetCard, Family, MetricCard, ModelCard, TaskCard
 from cellgauge.report import cells, counted, lists, overviews
+from cellgauge.report.changes_page import changes_page
 from cellgauge.report.charts import Figure
 from cellgauge.report.cite import Cited, content_digest
 from cellgauge.report.compare import compare_works
@@ -62,6 +63,7 @@ def page_works(renderer: Renderer, home: tuple[dict[str, Any], str], kept: KeptP
         *_result_works(renderer, kept),
         *compare_works(renderer),
         partial(data_page, renderer),
+        partial(changes_page, renderer),
         partial(quality_page, renderer),
         partial(missing_page, renderer),
     ]

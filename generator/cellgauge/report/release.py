@@ -15,7 +15,7 @@ from cellgauge.cards import Cards, Project, UserError, load_cards
 from cellgauge.cards.model import Leakage
 from cellgauge.cards.problems import did_you_mean
 from cellgauge.report.numbers import listing
-from cellgauge.results.manifest import Frozen, read_index
+from cellgauge.results.manifest import Frozen, previous_release, read_index
 from cellgauge.results.outdated import CardsNow
 from cellgauge.results.profile import DatasetProfile, current_profile
 from cellgauge.results.protocol import Protocol, read_protocols
@@ -49,6 +49,8 @@ class ReleaseView:
     """What was counted in datasets, as their cards are now."""
     frozen: Frozen | None = None
     """The release in the index of frozen ones; None where it may still change."""
+    previous: str | None = None
+    """The release before it, in the folder beside its own."""
     protocols: tuple[Protocol, ...] = ()
     """What was registered before there were results, and what was changed in it since."""
 
@@ -204,8 +206,8 @@ def load_release(project: Project, release: str | None) -> ReleaseView:
         card.id: profile for card in cards.datasets.values() if (profile := current_profile(folder, card)) is not None
     }
     protocols = tuple(read_protocols(folder))
-    frozen = read_index(project).releases.get(release)
-    return ReleaseView(cards, folder, meta, shown, pairs, withheld, profiles, frozen, protocols)
+    frozen, before = read_index(project).releases.get(release), previous_release(project, meta)
+    return ReleaseView(cards, folder, meta, shown, pairs, withheld, profiles, frozen, before, protocols)
 
 
 def _judgement(cards: Cards, model: str, dataset: str) -> Leakage | None:

@@ -21,10 +21,18 @@ from cellgauge.cards import Project, UserError
 from cellgauge.report.page import Page
 from cellgauge.results.schema import Release
 
-PROSE = ("principles.md", "methods.md", "speed.md", "fingerprints.md", "contribute.md", "containers.md")
+PROSE = (
+    "principles.md",
+    "methods.md",
+    "method-changes.md",
+    "speed.md",
+    "fingerprints.md",
+    "contribute.md",
+    "containers.md",
+)
 """Pages that are plain Markdown, and are handed to mkdocs as they are written."""
 _LISTS = ("", "tasks/", "datasets/", "models/", "metrics/", "results/", "compare/")
-IN_NAV = (*_LISTS, "data/", "quality/", "missing/")
+IN_NAV = (*_LISTS, "data/", "changes/", "quality/", "missing/")
 """The pages of the navigation that are drawn, by their address."""
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from cellgauge.cards import Project
 from cellgauge.cards.canonical import digest
-from cellgauge.results.manifest import read_index
+from cellgauge.results.manifest import previous_release, read_index
+from cellgauge.results.store import read_release
 
 _PACKAGES = (
     "altair",
@@ -70,12 +71,15 @@ def read_inputs(project: Project, release: str | None, site_url: str | None) -> 
     release
         The release that is shown; None for cards alone.
     """
-    known = read_index(project).releases.get(release or "")
+    index = read_index(project).releases
+    known = index.get(release or "")
+    before = previous_release(project, read_release(project.release(release))) if release is not None else None
     around = {
         "files": [_digests(project.site_src), _digests(_OWN)],
         "mkdocs.yml": _sha256(project.source / "mkdocs.yml"),
         "release": release,
         "frozen": None if known is None else known.model_dump(mode="json"),
+        "before": None if before is None else [before, index[before].manifest],
         "site_url": site_url,
         "epoch": os.environ.get("SOURCE_DATE_EPOCH"),
         "versions": {name: version(name) for name in _PACKAGES} | {"python": sys.version},

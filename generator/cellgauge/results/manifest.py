@@ -274,6 +274,24 @@ def read_index(project: Project) -> Index:
     return _read(path, Index) if path.is_file() else Index()
 
 
+def previous_release(project: Project, about: Release) -> str | None:
+    """Return the frozen release that one is compared with: the one it corrects, or the newest before it, if any.
+
+    Measured and reported releases are not compared with each other, nor rehearsals with others.
+    """
+    if about.corrects is not None:
+        return about.corrects.release
+    known = read_index(project).releases
+    own = known.get(about.release)
+    alike = [
+        (one.frozen_on, name)
+        for name, one in known.items()
+        if name != about.release and (one.kind, one.rehearsal) == (about.kind, about.rehearsal)
+    ]
+    earlier = [one for one in alike if own is None or one < (own.frozen_on, about.release)]
+    return max(earlier)[1] if earlier else None
+
+
 def _read(path: Path, schema: type[RecordT]) -> RecordT:
     try:
         return schema.model_validate_json(path.read_bytes())
