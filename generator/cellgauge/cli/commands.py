@@ -306,17 +306,26 @@ def serve(start: Path | None, /, release: str | None, port: int) -> None:
 
 @main.command()
 @click.argument("release", callback=check_release)
-@click.option("--format", "kind", type=click.Choice(["csv", "json", "parquet"]), required=True)
+@click.option("--format", "kind", type=click.Choice(["csv", "json", "parquet", "croissant", "ro-crate"]), required=True)
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=".", help="Folder to write to [default: here]."
 )
 @click.pass_obj
 def export(start: Path | None, /, release: str, kind: str, out: Path) -> None:
-    """Write all scores of RELEASE as one long table."""
+    """Write all scores of RELEASE as one long table, or the whole of it as a zip to deposit (ro-crate)."""
     from cellgauge.cards.project import find_project
+    from cellgauge.exchange.crate import export_crate
+    from cellgauge.exchange.croissant import export_croissant
+    from cellgauge.exchange.described import cited_rows
     from cellgauge.exchange.table import export_table
 
-    path, n_rows = export_table(find_project(start).release(release), kind, out)
+    project = find_project(start)
+    if kind in ("croissant", "ro-crate"):
+        cited, rows = cited_rows(project, release)
+        made = export_crate(project, rows, cited, out) if kind == "ro-crate" else export_croissant(rows, cited, out)
+        click.echo(f"{made}: {len(rows)} rows")
+        return
+    path, n_rows = export_table(project.release(release), kind, out)
     click.echo(f"{path}: {n_rows} rows")
 
 

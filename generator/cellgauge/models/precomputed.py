@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import h5py
 import numpy as np
@@ -48,7 +49,7 @@ def read_output(path: Path, name: str) -> pd.DataFrame:
             )
         else:
             separator = "," if ".csv" in ending else "\t"
-            packed = "gzip" if ending.endswith(".gz") else None
+            packed: Literal["gzip"] | None = "gzip" if ending.endswith(".gz") else None
             frame = pd.read_csv(path, sep=separator, index_col=0, dtype={0: str}, compression=packed)
             frame.index = frame.index.astype(str)
     except (OSError, ValueError, KeyError) as error:

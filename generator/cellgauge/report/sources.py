@@ -84,6 +84,18 @@ def banner(meta: Release | None) -> Markup:
     return Markup("\n").join(Markup("<strong>{}:</strong> {}").format(*one) for one in said)
 
 
+def site_address(project: Project) -> str:
+    """Return where ``mkdocs.yml`` says that the site will be, ending with a slash; empty where it says nothing."""
+    from mkdocs.utils.yaml import yaml_load
+
+    path = project.source / "mkdocs.yml"
+    try:
+        address = str(yaml_load(path.read_text(encoding="utf-8")).get("site_url") or "")
+    except (OSError, yaml.YAMLError, AttributeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+    return address and f"{address.rstrip('/')}/"
+
+
 def read_prose(path: Path) -> str:
     """Return the text of a page of plain Markdown."""
     try:

@@ -8,9 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-from mkdocs.utils.yaml import yaml_load
-
 from cellgauge.cards import Project, UserError
 from cellgauge.cards.read import parse_yaml
 from cellgauge.report import Say, social
@@ -25,7 +22,7 @@ from cellgauge.report.page import Page
 from cellgauge.report.pages import page_works
 from cellgauge.report.release import ReleaseView, load_release
 from cellgauge.report.render import Renderer
-from cellgauge.report.sources import IN_NAV, PROSE, Sources, banner, put, read_prose
+from cellgauge.report.sources import IN_NAV, PROSE, Sources, banner, put, read_prose, site_address
 from cellgauge.report.unchanged import Inputs
 
 
@@ -85,7 +82,7 @@ def stage(
     drawings, bundle = Drawings(build / "charts"), script(kept_bundle(build / "charts")).encode()
     address = f"assets/vega.{hashlib.sha256(bundle).hexdigest()[:8]}.js"
     renderer = Renderer(
-        view, project.site_src / "templates", drawings.place, address, site_url=site_url or _address(project)
+        view, project.site_src / "templates", drawings.place, address, site_url=site_url or site_address(project)
     )
     kept = None if inputs is None else KeptPages(build / "results" / f"{view.name}", view, inputs, drawings)
     pages = draw_pages(page_works(renderer, home, kept), drawings)
@@ -103,16 +100,6 @@ def stage(
     sources.write(project, [*own, *frames(of_navigation=False)], around)
     staged.put_assets(sources.docs)
     return staged
-
-
-def _address(project: Project) -> str:
-    """Return where ``mkdocs.yml`` says that the site will be, ending with a slash; empty where it says nothing."""
-    path = project.source / "mkdocs.yml"
-    try:
-        address = str(yaml_load(path.read_text(encoding="utf-8")).get("site_url") or "")
-    except (OSError, yaml.YAMLError, AttributeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
-    return address and f"{address.rstrip('/')}/"
 
 
 def _read_home(path: Path) -> tuple[dict[str, Any], str]:
