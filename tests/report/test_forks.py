@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from cellgauge.cards import UserError
+from cellgauge.cards import CardProblems, UserError
+from cellgauge.cards.problems import Problem
 from cellgauge.report import forks
 from cellgauge.report.forks import beside
 
@@ -31,6 +32,16 @@ def test_what_is_raised_is_raised_to_who_waits(may_fork) -> None:
         raise UserError("docs/x.md: is missing")
 
     with beside(fail) as wait, pytest.raises(UserError, match=r"docs/x\.md: is missing"):
+        wait()
+
+
+def test_problems_of_cards_come_back_as_they_were(may_fork) -> None:
+    problems = [Problem("a.md", 3, "key", "is wrong"), Problem("b.md", 1, "", "is missing")]
+
+    def fail() -> None:
+        raise CardProblems(problems)
+
+    with beside(fail) as wait, pytest.raises(CardProblems, match=r"(?s)^a\.md:3: key: is wrong\nb\.md:1: is missing$"):
         wait()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from cellgauge.report import pages
 from cellgauge.report.page import Page
 from cellgauge.report.stage import stage
 from cellgauge.report.unchanged import read_inputs
-from cellgauge.results.store import read_plan, write_plan
+from cellgauge.results.store import read_plan, seal, to_json, write_plan, write_result
 
 VALUES = {"pca": 0.5, "svd": 0.56, "nmf": 0.6, "raw-expression": 0.4, "random": 0.0, "oracle": 1.0}
 
@@ -55,6 +56,13 @@ def decline(project: Project) -> None:
     write_plan(folder, plan.model_copy(update={"pairs": [*pairs, changed.model_copy(update={"status": "withdrawn"})]}))
 
 
+def finish_later(release) -> None:
+    """Add a result elsewhere that is newer than all others: by its date every page is cited."""
+    made = json.loads(to_json(release.add("embedding", "toy-blood", "pca", 0.5)))
+    replicates = (release.folder / "embedding/toy-blood/pca.npy").read_bytes()
+    write_result(release.folder, seal({**made, "finished_at": "2027-02-03T04:05:06Z"}), replicates)
+
+
 def edit_card(project: Project, card: str, old: str, new: str) -> None:
     path = project.site_src / card
     text = path.read_text(encoding="utf-8")
@@ -75,9 +83,13 @@ def edit_card(project: Project, card: str, old: str, new: str) -> None:
         lambda release: edit_card(release.project, "models/pca.md", "name: PCA", "name: Principal components"),
         lambda release: edit_card(release.project, "datasets/toy-blood.md", "name: Toy blood", "name: Toys"),
         lambda release: edit_card(release.project, "templates/result.html", "Sanity checks", "Checks"),
+        lambda release: finish_later(release),
         lambda release: next((release.project.work / "build/charts").glob("*.svg")).unlink(),
     ],
-    ids=["score", "score elsewhere", "gone", "map", "profile", "plan", "model", "dataset", "template", "drawing"],
+    ids=[
+        "score", "score elsewhere", "gone", "map", "profile", "plan", "model", "dataset", "template", "newest",
+        "drawing",
+    ],
 )  # fmt: skip
 def test_kept_pages_are_those_that_would_be_drawn(release, scored, change: Callable[[object], object]) -> None:
     release.plan("clustering", "pbmc68k-reduced", "svd", "to_run")

@@ -35,6 +35,10 @@ class CardProblems(UserError):
         self.problems = sorted(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
+    def __reduce__(self) -> tuple[type[CardProblems], tuple[list[Problem]]]:
+        """Say how it is handed from process to process."""
+        return type(self), (self.problems,)
+
 
 _NAMED = 15
 

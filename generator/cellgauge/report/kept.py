@@ -29,6 +29,7 @@ class KeptPages:
             Where the drawings of pages are: a page that lacks one is drawn again.
         """
         self._folder, self._inputs, self._drawings = folder, inputs, drawings
+        self._day = None if view.day is None else view.day.isoformat()
         self._planned: dict[tuple[str, str], list[tuple[str, str, str | None]]] = {}
         for pair in view.pairs:
             self._planned.setdefault((pair.task, pair.dataset), []).append((pair.model, pair.status, pair.reason))
@@ -44,7 +45,8 @@ class KeptPages:
         """
         group = place[:2]
         if group not in self._groups:
-            self._groups[group] = digest([self._inputs.of(*group), self._planned.get(group, [])])
+            # The date of the release, by which every page is cited, may be that of the newest result of all.
+            self._groups[group] = digest([self._inputs.of(*group), self._planned.get(group, []), self._day])
         return digest([self._groups[group], place[2], colour])
 
     def page(self, key: str, files: dict[str, bytes], draw: Callable[[], Page]) -> Page:
