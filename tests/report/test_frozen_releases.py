@@ -141,6 +141,26 @@ def test_a_frozen_release_is_built_and_verified(scored):
     assert (site / "index.html").is_file()
 
 
+def test_a_downloaded_file_is_known_by_its_bytes(scored):
+    frozen(scored)
+    mine = scored.work / "downloaded (1).json"
+    mine.write_bytes((scored.release("trial") / "clustering/pbmc68k-reduced/svd.json").read_bytes())
+    code, said = command(scored, "verify", "--file", str(mine))
+    assert (code, said.strip()) == (0, f"{mine}: trial: clustering/pbmc68k-reduced/svd.json")
+    mine.write_bytes(mine.read_bytes() + b" ")
+    code, said = command(scored, "verify", "--file", str(mine))
+    assert code == 1
+    assert "no frozen release has this file" in said
+    document = json.loads(command(scored, "verify", "--json", "--file", str(mine))[1].partition("\n1 file")[0])
+    assert document == {"files": {str(mine): []}}
+    path = scored.release("trial") / "manifest.json"
+    path.write_bytes(path.read_bytes() + b" ")
+    code, said = command(scored, "verify", "--file", str(mine))
+    assert code == 1
+    assert "manifest.json: found sha256:" in said
+    assert command(scored, "verify", "trial", "--file", str(mine))[0] == 2
+
+
 def test_nothing_is_written_into_a_frozen_release(scored):
     refuse_frozen(scored, "trial")
     frozen(scored)

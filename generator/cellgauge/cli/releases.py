@@ -61,14 +61,30 @@ def freeze(
 
 @click.command()
 @click.argument("releases", nargs=-1, callback=_check_releases, metavar="[R ...]")
+@click.option(
+    "--file", "files", multiple=True, type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Say which frozen release a downloaded file is of; may be repeated.",
+)  # fmt: skip
 @json_option
 @click.pass_obj
-def verify(start: Path | None, /, releases: tuple[str, ...], as_json: bool) -> None:
+def verify(start: Path | None, /, releases: tuple[str, ...], files: tuple[Path, ...], as_json: bool) -> None:
     """Check every file of releases [default: of all]: its format, and in a frozen release its digest."""
     from cellgauge.cards.project import find_project
     from cellgauge.report.numbers import plural
-    from cellgauge.results.verify import verify_releases
+    from cellgauge.results.verify import places_of, verify_releases
 
+    if files and releases:
+        raise click.UsageError("name releases or files, not both")
+    if files:
+        places = {str(file): places_of(find_project(start), file) for file in files}
+        if as_json:
+            print_json({"files": places})
+        else:
+            for file, where in places.items():
+                click.echo(f"{file}: {'; '.join(where) or 'no frozen release has this file'}")
+        if not all(places.values()):
+            fail(f"{plural(sum(not where for where in places.values()), 'file')} of no frozen release")
+        return
     found = verify_releases(find_project(start), list(releases))
     if as_json:
         print_json({"releases": [one.as_dict() for one in found]})

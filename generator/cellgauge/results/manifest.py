@@ -262,6 +262,21 @@ def read_manifest(folder: Path) -> Manifest:
     return _read(folder / MANIFEST, Manifest)
 
 
+def verified_manifest(project: Project, release: str) -> Manifest:
+    """Read the manifest of a release that the index knows, and compare its digest with the one there.
+
+    Raises
+    ------
+    UserError
+        When it is not there, or is another one.
+    """
+    path, expected = project.release(release) / MANIFEST, read_index(project).releases[release].manifest
+    manifest = read_manifest(project.release(release))
+    if (found := f"sha256:{_sha256(path)}") != expected:
+        raise UserError(f"{path}: found {found}, expected {expected} (in results/{INDEX}). Restore it")
+    return manifest
+
+
 def read_index(project: Project) -> Index:
     """Read the index of all frozen releases; an empty one where there is none.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from cellgauge.cards.problems import UserError, did_you_mean
 from cellgauge.cards.project import Project
-from cellgauge.results.manifest import changes, files_of, is_frozen, read_index
+from cellgauge.results.manifest import changes, files_of, is_frozen, read_index, verified_manifest
 from cellgauge.results.protocol import read_protocols
 from cellgauge.results.store import read_plan, read_release, read_replicates, read_result, result_files
 
@@ -50,6 +51,28 @@ def verify_releases(project: Project, releases: list[str]) -> list[Verified]:
         if one not in known:
             raise UserError(f'unknown release "{one}"{did_you_mean(one, known)}')
     return [_verify(project, one) for one in releases or known]
+
+
+def places_of(project: Project, file: Path) -> list[str]:
+    """Return where frozen releases have a file, byte for byte: ``2026.11: clustering/pbmc68k-reduced/pca.json``.
+
+    Whatever its name is now, a file that was downloaded long ago is known by its digest alone.
+
+    Raises
+    ------
+    UserError
+        When it cannot be read, or a manifest differs from the one that the index of releases knows.
+    """
+    try:
+        with file.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read: {error.strerror}") from None
+    found = []
+    for release in read_index(project).releases:
+        manifest = verified_manifest(project, release)
+        found += [f"{release}: {name}" for name, one in manifest.files.items() if one.sha256 == digest]
+    return found
 
 
 def _verify(project: Project, release: str) -> Verified:
