@@ -120,8 +120,8 @@ def test_a_changed_manifest_is_named_and_so_is_what_came_and_went(scored):
 
 
 def test_pages_of_a_frozen_release_are_those_of_its_own_cards(scored):
-    before = {page.path: page.fragment for page in stage(scored, "trial").pages}
     frozen(scored)
+    before = {page.path: page.fragment for page in stage(scored, "trial").pages}
     card = scored.site_src / "models/svd.md"
     card.write_text(card.read_text("utf-8").replace("name: Truncated SVD", "name: Renamed"), encoding="utf-8")
     (scored.site_src / "models/nmf.md").unlink()
