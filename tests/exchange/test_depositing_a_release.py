@@ -14,7 +14,8 @@ from tests.report.conftest import ReleaseBuilder, copy_project
 
 from cellgauge.cards import Project, load_cards
 from cellgauge.cli import main
-from cellgauge.results.manifest import freeze, read_index, read_manifest
+from cellgauge.results.freeze import freeze
+from cellgauge.results.manifest import read_index, read_manifest
 from cellgauge.results.table import COLUMNS
 
 

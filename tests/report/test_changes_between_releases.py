@@ -17,7 +17,8 @@ from cellgauge.cli import main
 from cellgauge.report.changes import Changes, changes_between
 from cellgauge.report.changes_in_words import lines
 from cellgauge.report.stage import stage
-from cellgauge.results.manifest import freeze, previous_release
+from cellgauge.results.freeze import freeze
+from cellgauge.results.manifest import previous_release
 from cellgauge.results.protocol import register
 from cellgauge.results.store import read_release, read_replicates, seal, to_json, write_result
 from cellgauge.runner.plan import protocol_fields

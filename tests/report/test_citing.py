@@ -13,7 +13,8 @@ from bibtexparser.middlewares import LatexDecodingMiddleware
 from cellgauge.cards import load_cards
 from cellgauge.report.cite import Cited
 from cellgauge.report.stage import stage
-from cellgauge.results.manifest import freeze, read_index
+from cellgauge.results.freeze import freeze
+from cellgauge.results.manifest import read_index
 
 STRANGE = r"50 % of A_1 & {B} \end{x} # $x$ ~ ^ </script><b>"
 

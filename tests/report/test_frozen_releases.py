@@ -14,8 +14,9 @@ from cellgauge.cards import Project, UserError, load_cards
 from cellgauge.cli import main
 from cellgauge.report.build import build_site
 from cellgauge.report.stage import stage
-from cellgauge.results import manifest as manifests
-from cellgauge.results.manifest import changes, freeze, is_frozen, read_index, read_manifest, refuse_frozen
+from cellgauge.results import freeze as freezing
+from cellgauge.results.freeze import freeze
+from cellgauge.results.manifest import changes, is_frozen, read_index, read_manifest, refuse_frozen
 from cellgauge.results.store import read_release
 
 DAY = dt.date(2026, 11, 28)
@@ -64,10 +65,10 @@ def test_the_commit_is_recorded_and_whether_it_was_clean(scored):
     git("init", "-q")
     git("add", "site_src", "mkdocs.yml")
     git("commit", "-qm", "cards")
-    first = manifests._code(scored.source)
+    first = freezing._code(scored.source)
     assert (first.commit, first.clean) == (git("rev-parse", "HEAD"), True), "results are not counted"
     (scored.site_src / "methods.md").write_text("other", encoding="utf-8")
-    assert manifests._code(scored.source).clean is False
+    assert freezing._code(scored.source).clean is False
 
 
 FILES = (
@@ -179,14 +180,14 @@ def test_a_freeze_that_was_killed_is_completed(scored, monkeypatch):
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(manifests, "_enter", die)
+    monkeypatch.setattr(freezing, "_enter", die)
     with pytest.raises(KeyboardInterrupt):
         frozen(scored)
     monkeypatch.undo()
     assert [one.path for one in changes(scored, "trial")] == ["results/releases.json"]
     frozen(scored)
     assert changes(scored, "trial") == []
-    monkeypatch.setattr(manifests, "_copy_cards", die)
+    monkeypatch.setattr(freezing, "_copy_cards", die)
     assert frozen(scored) == read_manifest(scored.release("trial")), "what is frozen is not touched again"
 
 

@@ -45,7 +45,7 @@ def freeze(
     """Freeze a release: list every file with its digest, and keep the cards as they are. It never changes again."""
     from cellgauge.cards.project import find_project, load_cards
     from cellgauge.report.numbers import plural, size_in_words
-    from cellgauge.results.manifest import freeze as freeze_release
+    from cellgauge.results.freeze import freeze as freeze_release
 
     project = find_project(start)
     on = day.date() if day else dt.datetime.now(dt.UTC).date()

@@ -19,7 +19,7 @@ from pydantic import Field, JsonValue, ValidationError
 from cellgauge.cards.base import Digest, Id
 from cellgauge.cards.canonical import digest
 from cellgauge.results.schema import Record, UtcTime
-from cellgauge.results.store import BrokenResult, result_files, to_json, write_atomically
+from cellgauge.results.store import BrokenResult, fault_of, result_files, to_json, write_atomically
 
 PROTOCOL = "protocol.json"
 
@@ -92,9 +92,7 @@ def read_protocols(folder: Path) -> list[Protocol]:
     try:
         found = Protocols.model_validate_json(path.read_bytes()).registered
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BrokenResult(f"{path}: {where}: {first['msg']}. Restore the file from the repository.") from None
+        raise BrokenResult(f"{path}: {fault_of(error)}. Restore the file from the repository.") from None
     for place, one in enumerate(found):
         fields = one.model_dump(mode="json", include={"tasks", "metrics", "rule"})
         if (expected := protocol_digest(fields)) != one.digest:

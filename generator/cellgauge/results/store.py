@@ -40,6 +40,13 @@ class BrokenResult(UserError):
     """A result file that cannot be trusted; the message names it and says what is wrong."""
 
 
+def fault_of(error: ValidationError) -> str:
+    """Return the first fault of a file as where it is and what is wrong: ``files.plan.json: Field required``."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the file"
+    return f"{where}: {first['msg']}"
+
+
 def result_path(folder: Path, task: str, dataset: str, model: str) -> Path:
     """Return the path of one result in a release's folder."""
     return folder / task / dataset / f"{model}.json"
@@ -137,9 +144,7 @@ def read_result(path: Path) -> Result:
     except OSError as error:
         raise BrokenResult(f"{path}: cannot be read: {error.strerror}") from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BrokenResult(f"{path}: {where}: {first['msg']}. Restore the file, or delete it and run again.") from None
+        raise BrokenResult(f"{path}: {fault_of(error)}. Restore the file, or delete it and run again.") from None
     except ValueError as error:
         raise BrokenResult(f"{path}: {error}. Restore the file, or delete it and run again.") from None
     places = (result.task.id, result.dataset.id, result.model.id)

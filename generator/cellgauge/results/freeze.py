@@ -1,0 +1,217 @@
+"""Freezing a release: its manifest is written, and its cards are kept as they are; from then on it never changes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import platform
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from filelock import FileLock
+
+from cellgauge import __version__
+from cellgauge.cards.problems import UserError
+from cellgauge.cards.project import CARDS, FOLDERS, MANIFEST, Cards, Project
+from cellgauge.results.manifest import (
+    MOST_NAMED,
+    Code,
+    Frozen,
+    FrozenCard,
+    Index,
+    Manifest,
+    Software,
+    files_of,
+    frozen_file,
+    index_path,
+    is_frozen,
+    read_index,
+    read_manifest,
+    refuse_changed,
+    sha256_of,
+)
+from cellgauge.results.outdated import CardsNow
+from cellgauge.results.schema import SCHEMA_VERSION, Correction, Release, Status
+from cellgauge.results.store import (
+    read_release,
+    read_replicates,
+    read_results,
+    to_json,
+    write_atomically,
+    write_release,
+)
+
+_PACKAGES = ("altair", "anndata", "jinja2", "numpy", "pydantic", "scanpy", "scib-metrics", "scikit-learn", "scipy")
+
+
+def freeze(
+    project: Project,
+    cards: Cards,
+    release: str,
+    *,
+    day: dt.date,
+    doi: str | None = None,
+    corrects: str | None = None,
+    because: str | None = None,
+) -> Manifest:
+    """Write the manifest of a release, and the cards as they are; from then on it never changes.
+
+    A release that was frozen before and is as it was can be given a DOI; else it is left alone. A freeze that was
+    killed is completed.
+
+    Parameters
+    ----------
+    cards
+        The project's cards, with which the results were computed.
+    day
+        The date of the release.
+    corrects, because
+        A frozen release that this one corrects, and why.
+
+    Raises
+    ------
+    UserError
+        When results are broken, unreadable or outdated, the frozen release has changed, or the one corrected is not
+        frozen.
+    """
+    folder = project.release(release)
+    about = read_release(folder)
+    with FileLock(index_path(project).with_name(".releases.lock")):
+        if (folder / MANIFEST).is_file() or release in read_index(project).releases:
+            return _freeze_again(project, about, doi, corrects)
+        about = _correcting(project, folder, about, corrects, because)
+        counts = _checked(folder, cards)
+        _copy_cards(project, folder)
+        manifest = Manifest(
+            release=release,
+            frozen_on=day,
+            doi=doi,
+            result_schema=SCHEMA_VERSION,
+            protocol=about.protocol,
+            protocol_date=about.protocol_date,
+            code=_code(project.source),
+            environment=Software(python=platform.python_version(), packages=dict(_versions())),
+            counts=counts,
+            cards=_as_they_are(cards),
+            files={path: frozen_file(folder / path) for path in files_of(folder)},
+        )
+        write_atomically(folder / MANIFEST, to_json(manifest))
+        _enter(project, about, manifest, doi)
+    return manifest
+
+
+def _freeze_again(project: Project, about: Release, doi: str | None, corrects: str | None) -> Manifest:
+    """Complete a freeze that was killed, and enter a DOI that is known by now."""
+    folder, index = project.release(about.release), read_index(project)
+    known = index.releases.get(about.release)
+    if corrects is not None and corrects != (about.corrects.release if about.corrects else None):
+        raise UserError(f"release {about.release} is frozen: what it corrects cannot be said any more")
+    if known is None:
+        _enter(project, about, read_manifest(folder), doi)
+    refuse_changed(project, about.release)
+    if known is not None and doi is not None and doi != known.doi:
+        if known.doi is not None:
+            raise UserError(f"release {about.release} has the DOI {known.doi} already, and keeps it")
+        _enter(project, about, read_manifest(folder), doi)
+    return read_manifest(folder)
+
+
+def _correcting(project: Project, folder: Path, about: Release, corrects: str | None, because: str | None) -> Release:
+    """Write into a release which one it corrects, and why."""
+    if corrects is None:
+        return about
+    if not because:
+        raise UserError(f"why does {about.release} correct {corrects}? Say it with: --because REASON")
+    if corrects == about.release or not is_frozen(project, corrects):
+        raise UserError(f"{about.release} cannot correct {corrects}, which is not a frozen release")
+    corrected = about.model_copy(update={"corrects": Correction(release=corrects, reason=because)})
+    write_release(folder, corrected)
+    return corrected
+
+
+def _checked(folder: Path, cards: Cards) -> dict[Status, int]:
+    """Read every result and its replicates once more; return how many evaluations ended how."""
+    counts: Counter[Status] = Counter()
+    now, outdated = CardsNow(cards), []
+    for result in read_results(folder):
+        if result.replicates is not None:
+            read_replicates(folder, result)
+        counts[result.status] += 1
+        place = f"{result.task.id}/{result.dataset.id}/{result.model.id}.json"
+        if kinds := now.changed_since(result):
+            outdated.append(f"results/{folder.name}/{place}: computed with an earlier {' and '.join(kinds)}")
+    if not counts:
+        raise UserError(f"release {folder.name} has no results; there is nothing to freeze")
+    if outdated:
+        more = [f"and {len(outdated) - MOST_NAMED} more"] if len(outdated) > MOST_NAMED else []
+        run = f"{len(outdated)} results are outdated. Compute them again: cellgauge run --release {folder.name}"
+        raise UserError("\n".join([*outdated[:MOST_NAMED], *more, run]))
+    return dict(sorted(counts.items()))
+
+
+def _copy_cards(project: Project, folder: Path) -> None:
+    """Copy cards, and the files beside them, into a release."""
+    place = folder / CARDS
+    if place.exists():
+        shutil.rmtree(place)
+    for kind in FOLDERS:
+        shutil.copytree(project.site_src / kind, place / kind, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    silences = project.site_src / "quality.yaml"
+    if silences.is_file():
+        shutil.copy(silences, place)
+
+
+def _as_they_are(cards: Cards) -> dict[str, dict[str, FrozenCard]]:
+    versions = {
+        "models": {id_: card.version for id_, card in cards.models.items()},
+        "datasets": {id_: card.version for id_, card in cards.datasets.items()},
+        "tasks": {id_: card.protocol.version for id_, card in cards.tasks.items()},
+        "metrics": {id_: card.version for id_, card in cards.metrics.items()},
+    }
+    return {
+        kind: {id_: FrozenCard(version=one, digest=getattr(cards, kind)[id_].digest) for id_, one in of_kind.items()}
+        for kind, of_kind in versions.items()
+    }
+
+
+def _enter(project: Project, about: Release, manifest: Manifest, doi: str | None) -> None:
+    path = project.release(about.release) / MANIFEST
+    entry = Frozen(
+        manifest=f"sha256:{sha256_of(path)}",
+        frozen_on=manifest.frozen_on,
+        kind=about.kind,
+        rehearsal=about.rehearsal,
+        corrects=about.corrects.release if about.corrects else None,
+        doi=doi or manifest.doi,
+    )
+    releases = {**read_index(project).releases, about.release: entry}
+    write_atomically(index_path(project), to_json(Index(releases=releases)))
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for name in _PACKAGES:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            continue
+
+
+def _code(source: Path) -> Code:
+    """Return which commit the project stands at, and whether anything else than results differs from it."""
+    commit = _git(source, "rev-parse", "HEAD")
+    status = _git(source, "status", "--porcelain", "--", ".", ":(exclude)results")
+    return Code(version=__version__, commit=commit or None, clean=None if status is None or not commit else not status)
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    if not (folder / ".git").exists():
+        return None
+    try:
+        command = ["git", "-C", str(folder), *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603 (our own)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
