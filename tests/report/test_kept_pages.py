@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cellgauge.cards import Project
-from cellgauge.report import pages
+from cellgauge.report import result_pages
 from cellgauge.report.page import Page
 from cellgauge.report.stage import stage
 from cellgauge.report.unchanged import read_inputs
@@ -38,7 +38,7 @@ def test_nothing_is_drawn_again_where_nothing_has_changed(scored, monkeypatch) -
     def fail(*_: object) -> Page:
         raise AssertionError("drawn again")
 
-    monkeypatch.setattr(pages, "result_page", fail)
+    monkeypatch.setattr(result_pages, "result_page", fail)
     assert drawn(scored, with_kept=True) == before
     with pytest.raises(AssertionError, match="drawn again"):
         drawn(scored, with_kept=False)

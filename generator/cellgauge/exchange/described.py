@@ -21,8 +21,7 @@ def cited_rows(project: Project, release: str) -> tuple[Cited, list[Row]]:
     """
     refuse_changed(project, release)
     view = load_release(project, release)
-    if view.day is None:
+    cited = view.cited(site_address(project))
+    if cited is None:
         raise UserError(f"release {release} has no results; there is nothing to export")
-    digest, doi = (view.frozen.manifest, view.frozen.doi) if view.frozen else (None, None)
-    cited = Cited(release, view.day, site_address(project), digest=digest, digest_of="Manifest", doi=doi)
     return cited, table_rows(view.results.values())

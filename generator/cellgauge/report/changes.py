@@ -78,6 +78,16 @@ class Changes:
     n_scores: int
     """Scores that both releases have."""
 
+    @property
+    def n_beyond_noise(self) -> int:
+        """How many scores moved by more than their noise."""
+        return sum(one.inside_noise is False for one in self.moves)
+
+    @property
+    def ordered(self) -> list[Move]:
+        """What moved: beyond noise first, each part in the order of its places."""
+        return sorted(self.moves, key=lambda one: one.inside_noise is not False)
+
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
         moves = [{**asdict(one), "difference": one.difference, "inside_noise": one.inside_noise} for one in self.moves]

@@ -10,12 +10,11 @@ from cellgauge.report.numbers import interval, number, plural
 
 def lines(found: Changes) -> Iterator[str]:
     """Yield a summary, then a line for each thing that changed; moves beyond noise come first."""
-    beyond = sum(one.inside_noise is False for one in found.moves)
     n_both = found.n_same + len(found.endings) + len({(one.task, one.dataset, one.model) for one in found.moves})
     yield (
         f"{found.before} → {found.after}: {plural(n_both, 'result')} in both, {len(found.added):,} added, "
         f"{len(found.removed):,} removed, {len(found.endings):,} ended otherwise; "
-        f"{len(found.moves):,} of {plural(found.n_scores, 'score')} moved, {beyond:,} beyond noise"
+        f"{len(found.moves):,} of {plural(found.n_scores, 'score')} moved, {found.n_beyond_noise:,} beyond noise"
     )
     yield from (f"added: {' × '.join(place)}" for place in found.added)
     yield from (f"removed: {' × '.join(place)}" for place in found.removed)
@@ -23,7 +22,7 @@ def lines(found: Changes) -> Iterator[str]:
         why = f" ({one.reason})" if one.reason else ""
         place = f"{one.task} × {one.dataset} × {one.model}"
         yield f"{place}: {one.before} → {one.after}{why}; {'; '.join(one.causes)}"
-    yield from (_move(one) for one in sorted(found.moves, key=lambda one: one.inside_noise is not False))
+    yield from (_move(one) for one in found.ordered)
 
 
 def _move(one: Move) -> str:

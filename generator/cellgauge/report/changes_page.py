@@ -40,12 +40,11 @@ def changes_page(renderer: Renderer) -> Page:
 
 
 def _sentence(found: Changes) -> str:
-    beyond = sum(one.inside_noise is False for one in found.moves)
     added = plural(len(found.added), "evaluation")
     return (
         f"Since release {found.before}: {added} added, {len(found.removed):,} removed, "
         f"{len(found.endings):,} ended otherwise; {len(found.moves):,} of {plural(found.n_scores, 'score')} that both "
-        f"have moved, {beyond:,} of them beyond noise."
+        f"have moved, {found.n_beyond_noise:,} of them beyond noise."
     )
 
 
@@ -59,8 +58,7 @@ def _moves(renderer: Renderer, found: Changes) -> Table:
         Column("noise", "Noise"),
         Column("causes", "Why"),
     )
-    ordered = sorted(found.moves, key=lambda one: one.inside_noise is not False)
-    return Table("moves", "Scores that moved", columns, tuple(_move(renderer, one) for one in ordered))
+    return Table("moves", "Scores that moved", columns, tuple(_move(renderer, one) for one in found.ordered))
 
 
 _NOISE = {True: "inside noise", False: "beyond noise", None: "no interval"}

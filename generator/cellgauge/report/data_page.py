@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 from cellgauge.report.numbers import plural, size_in_words
@@ -50,9 +51,7 @@ _MEANING = {
 def _about(renderer: Renderer, n_rows: int) -> dict[str, Any]:
     view, meta = renderer.view, renderer.view.meta
     assert meta is not None  # noqa: S101 (the caller looked)
-    counts: dict[str, int] = {}
-    for result in view.results.values():
-        counts[result.status] = counts.get(result.status, 0) + 1
+    counts = Counter(result.status for result in view.results.values())
     return {
         **meta.model_dump(mode="json", include={"release", "title", "kind", "rehearsal", "protocol", "corrects"}),
         "protocol_date": meta.protocol_date.isoformat(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -14,31 +14,25 @@ from cellgauge.report.charts import Figure
 from cellgauge.report.cite import Cited, content_digest
 from cellgauge.report.compare import compare_works
 from cellgauge.report.comparison import TaskComparison, kind_of
-from cellgauge.report.confusion import confusion_of, matrix_key
+from cellgauge.report.confusion import confusion_of
 from cellgauge.report.data_page import API, data_page
 from cellgauge.report.dataset_comparison import DatasetComparison
-from cellgauge.report.details import read_details
 from cellgauge.report.health import correlations, health_table, over_places
 from cellgauge.report.kept import KeptPages
 from cellgauge.report.leaderboard import forest
 from cellgauge.report.many import Work
 from cellgauge.report.missing import missing_pairs
 from cellgauge.report.missing_page import missing_page
-from cellgauge.report.numbers import number, plural, size_in_words
+from cellgauge.report.numbers import plural, size_in_words
 from cellgauge.report.page import CARD_BOOST, Page
 from cellgauge.report.quality_page import quality_page
-from cellgauge.report.release import place_of
 from cellgauge.report.render import Renderer
+from cellgauge.report.result_pages import result_works
 from cellgauge.report.scored import scored_cells
-from cellgauge.report.spread import distributions
 from cellgauge.report.tables import Table
 from cellgauge.report.task_pages import task_works
-from cellgauge.report.units import by_unit
 from cellgauge.results.schema import Result
 from cellgauge.results.store import to_json
-
-_RESULT_BOOST = 0.0005
-"""Words in a title count a thousand times as much as those in a text: a result stands behind every card, still."""
 
 
 def page_works(renderer: Renderer, home: tuple[dict[str, Any], str], kept: KeptPages | None = None) -> list[Work]:
@@ -60,32 +54,13 @@ def page_works(renderer: Renderer, home: tuple[dict[str, Any], str], kept: KeptP
         *(partial(dataset_page, renderer, dataset) for dataset in cards.datasets.values()),
         *(partial(model_page, renderer, model) for model in cards.models.values()),
         *(partial(metric_page, renderer, metric) for metric in cards.metrics.values()),
-        *_result_works(renderer, kept),
+        *result_works(renderer, kept),
         *compare_works(renderer),
         partial(data_page, renderer),
         partial(changes_page, renderer),
         partial(quality_page, renderer),
         partial(missing_page, renderer),
     ]
-
-
-def _result_works(renderer: Renderer, kept: KeptPages | None) -> list[Work]:
-    view, works, keys = renderer.view, list[Work](), set[str]()
-    for result in view.results.values():
-        work = partial(result_page, renderer, result)
-        if kept is None:
-            works.append(work)
-            continue
-        colour = overviews.colour_of(renderer.colours, view.cards.models[result.model.id])
-        keys.add(key := kept.key(place_of(result), colour))
-        works.append(partial(_kept_result_page, renderer, kept, key, result, work))
-    if kept is not None:
-        kept.forget_all_but(keys)
-    return works
-
-
-def _kept_result_page(renderer: Renderer, kept: KeptPages, key: str, result: Result, draw: Callable[[], Page]) -> Page:
-    return kept.page(key, {_raw_of(result): renderer.view.raw(result)}, draw)
 
 
 @dataclass(frozen=True)
@@ -389,69 +364,3 @@ def _card_page(
         path, card.name, card.summary, html, boost=CARD_BOOST, search=search, source=card.path, files=files or {},
         head=head,
     )  # fmt: skip
-
-
-def _raw_of(result: Result) -> str:
-    """Return the address of a result's file."""
-    return f"{cells.page_of(result).rstrip('/')}.json"
-
-
-def result_page(renderer: Renderer, result: Result) -> Page:
-    """Draw one evaluation: its scores, or why there are none, and where every number comes from."""
-    view, cards = renderer.view, renderer.view.cards
-    task, dataset = cards.tasks[result.task.id], cards.datasets[result.dataset.id]
-    model = cards.models[result.model.id]
-    comparison = renderer.comparisons[task.id]
-    one = comparison.on(dataset.id)
-    row = one.row(model.id) if one else None
-    path = cells.page_of(result)
-    raw = _raw_of(result)
-    views = {each.id: each.name for each in task.views}
-    conditions = {each.id: each.name for each in task.stress}
-    names = {
-        score.key: cards.metrics[score.metric].short_name
-        + (f", {views.get(score.view, score.view)}" if score.view else "")
-        + (f", {conditions.get(score.condition, score.condition)}" if score.condition else "")
-        for score in (*result.scores, *result.undefined)
-    }
-    matrix = confusion_of(task, result, "confusion-matrix", model.name)
-    shown = {key: value for key, value in result.details.items() if matrix is None or key != matrix_key(task)}
-    colour = overviews.colour_of(renderer.colours, model)
-    difference = cells.difference_cell(row.difference, p=row.adjusted_p, decimals=one.decimals) if one and row else None
-    model_badges = cells.model_cell(model, role=row.role if row else None, gates=result.gates).badges
-    title = f"{model.name} on {dataset.name}: {task.name}"
-    cited = renderer.cited(path, title, result.result_id, "Result")
-    html = renderer.fragment(
-        "result.html",
-        path,
-        result=result,
-        task=task,
-        dataset=dataset,
-        model=model,
-        row=row,
-        comparison=comparison,
-        badges=(*cells.dataset_badges(dataset), *model_badges),
-        scores=overviews.scores_table(view, task, result, names),
-        spread=distributions(view, comparison, one, row, colour) if one and row else [],
-        units=by_unit(comparison, row, colour) if row and row.score else None,
-        names=names,
-        details=read_details(shown, result.seeds, views),
-        matrix=matrix,
-        maps=renderer.maps[dataset.id].of(model.id),
-        outdated=view.outdated(result),
-        withheld=place_of(result) in view.withheld,
-        sentence=cells.sentence,
-        raw=raw,
-        number=number,
-        score_cell=cells.score_cell,
-        difference=difference,
-        leakage=cells.leakage_cell(result),
-        wall=cells.wall_cell(result.resources),
-        memory=cells.memory_cell(result.resources),
-        citation=cited,
-    )
-    said = cells.status_text(result.status) if result.status != "done" else "scores and provenance"
-    description = f"{model.name}, {task.name}, {dataset.name}: {said}."
-    files = {raw: view.raw(result)} | ({f"{path}{matrix.id}.csv": matrix.to_csv()} if matrix else {})
-    head = cited.head(description, [f"{renderer.site_url}{raw}"]) if cited else ""
-    return Page(path, title, description, html, boost=_RESULT_BOOST, files=files, head=head)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cellgauge.cards import Cards, Project, UserError, load_cards
 from cellgauge.cards.model import Leakage
 from cellgauge.cards.problems import did_you_mean
+from cellgauge.report.cite import Cited
 from cellgauge.report.numbers import listing
 from cellgauge.results.manifest import Frozen, previous_release, read_index
 from cellgauge.results.outdated import CardsNow
@@ -68,6 +69,22 @@ class ReleaseView:
     def day(self) -> dt.date | None:
         """The date of the release: on which it was frozen, or on which its newest result was finished."""
         return self.frozen.frozen_on if self.frozen else self.data_date
+
+    def cited(
+        self, address: str, title: str = "", digest: str | None = None, digest_of: str = "Content"
+    ) -> Cited | None:
+        """Return how the page at a whole address is cited; None where there is no release, or it has no results.
+
+        Parameters
+        ----------
+        title
+            What the page is about; empty for the release as a whole, which is cited by its manifest.
+        """
+        if self.name is None or self.day is None:
+            return None
+        if not title and self.frozen:
+            digest, digest_of = self.frozen.manifest, "Manifest"
+        return Cited(self.name, self.day, address, title, digest, digest_of, self.frozen.doi if self.frozen else None)
 
     @property
     def done(self) -> list[Result]:

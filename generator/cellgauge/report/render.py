@@ -138,13 +138,7 @@ class Renderer:
         title
             What the page is about; empty for the release as a whole, which is cited by its manifest.
         """
-        view = self.view
-        if view.name is None or view.day is None:
-            return None
-        doi = view.frozen.doi if view.frozen else None
-        if not title and view.frozen:
-            digest, digest_of = view.frozen.manifest, "Manifest"
-        return Cited(view.name, view.day, f"{self.site_url}{path}", title, digest, digest_of, doi)
+        return self.view.cited(f"{self.site_url}{path}", title, digest, digest_of)
 
     def _order_on(self, dataset: str) -> list[str]:
         """Return the models on a dataset in the order of its page's figures, the first task's first."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cellgauge.cards import Project
 from cellgauge.cards.canonical import digest
-from cellgauge.results.manifest import previous_release, read_index
+from cellgauge.results.manifest import previous_release, read_index, sha256_of
 from cellgauge.results.store import read_release
 
 _PACKAGES = (
@@ -76,7 +76,7 @@ def read_inputs(project: Project, release: str | None, site_url: str | None) -> 
     before = previous_release(project, read_release(project.release(release))) if release is not None else None
     around = {
         "files": [_digests(project.site_src), _digests(_OWN)],
-        "mkdocs.yml": _sha256(project.source / "mkdocs.yml"),
+        "mkdocs.yml": sha256_of(project.source / "mkdocs.yml"),
         "release": release,
         "frozen": None if known is None else known.model_dump(mode="json"),
         "before": None if before is None else [before, index[before].manifest],
@@ -88,7 +88,7 @@ def read_inputs(project: Project, release: str | None, site_url: str | None) -> 
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    return {path.relative_to(folder).as_posix(): _sha256(path) for path in _files(folder)}
+    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in _files(folder)}
 
 
 class Built:
@@ -129,8 +129,3 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _kept(names: Iterable[str]) -> list[str]:
     return [name for name in names if not name.startswith(".") and name != "__pycache__"]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

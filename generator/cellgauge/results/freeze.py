@@ -17,7 +17,6 @@ from cellgauge import __version__
 from cellgauge.cards.problems import UserError
 from cellgauge.cards.project import CARDS, FOLDERS, MANIFEST, Cards, Project
 from cellgauge.results.manifest import (
-    MOST_NAMED,
     Code,
     Frozen,
     FrozenCard,
@@ -25,6 +24,7 @@ from cellgauge.results.manifest import (
     Manifest,
     Software,
     files_of,
+    first_lines,
     frozen_file,
     index_path,
     is_frozen,
@@ -146,9 +146,8 @@ def _checked(folder: Path, cards: Cards) -> dict[Status, int]:
     if not counts:
         raise UserError(f"release {folder.name} has no results; there is nothing to freeze")
     if outdated:
-        more = [f"and {len(outdated) - MOST_NAMED} more"] if len(outdated) > MOST_NAMED else []
         run = f"{len(outdated)} results are outdated. Compute them again: cellgauge run --release {folder.name}"
-        raise UserError("\n".join([*outdated[:MOST_NAMED], *more, run]))
+        raise UserError("\n".join([*first_lines(outdated), run]))
     return dict(sorted(counts.items()))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -22,7 +22,7 @@ from cellgauge.results.schema import Record, Release, Status
 from cellgauge.results.store import BrokenResult, fault_of
 
 INDEX = "releases.json"
-MOST_NAMED = 20
+_MOST_NAMED = 20
 """Files that an error names one by one."""
 
 RecordT = TypeVar("RecordT", bound=Record)
@@ -143,8 +143,8 @@ def changes(project: Project, release: str) -> list[Change]:
     found = []
     if known is None:
         found.append(Change(f"results/{INDEX}", f"does not know {release}. Complete it: cellgauge freeze {release}"))
-    elif (digest := f"sha256:{sha256_of(path)}") != known.manifest:
-        found.append(Change(f"{shown}/{MANIFEST}", f"found {digest}, expected {known.manifest} (in results/{INDEX})"))
+    elif said := _differs(path, known.manifest):
+        found.append(Change(f"{shown}/{MANIFEST}", said))
     try:
         expected = read_manifest(folder).files
     except UserError as error:
@@ -172,11 +172,14 @@ def refuse_changed(project: Project, release: str) -> None:
     """
     if not is_frozen(project, release) or not (found := changes(project, release)):
         return
-    more = [f"and {len(found) - MOST_NAMED} more"] if len(found) > MOST_NAMED else []
-    lines = [str(one) for one in found[:MOST_NAMED]] + more
-    raise UserError(
-        "\n".join([*lines, f"release {release} is frozen and has changed. Restore these files from the repository"])
-    )
+    restore = f"release {release} is frozen and has changed. Restore these files from the repository"
+    raise UserError("\n".join([*first_lines(found), restore]))
+
+
+def first_lines(found: Sequence[object]) -> list[str]:
+    """Return the first of many things as lines, and how many more there are."""
+    more = [f"and {len(found) - _MOST_NAMED} more"] if len(found) > _MOST_NAMED else []
+    return [*map(str, found[:_MOST_NAMED]), *more]
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -200,9 +203,15 @@ def verified_manifest(project: Project, release: str) -> Manifest:
     """
     path, expected = project.release(release) / MANIFEST, read_index(project).releases[release].manifest
     manifest = read_manifest(project.release(release))
-    if (found := f"sha256:{sha256_of(path)}") != expected:
-        raise UserError(f"{path}: found {found}, expected {expected} (in results/{INDEX}). Restore it")
+    if said := _differs(path, expected):
+        raise UserError(f"{path}: {said}. Restore it")
     return manifest
+
+
+def _differs(manifest: Path, expected: str) -> str | None:
+    """Say how a manifest differs from what the index knows; None where it does not."""
+    found = f"sha256:{sha256_of(manifest)}"
+    return None if found == expected else f"found {found}, expected {expected} (in results/{INDEX})"
 
 
 def read_index(project: Project) -> Index:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from cellgauge.cards.problems import UserError, did_you_mean
 from cellgauge.cards.project import Project
-from cellgauge.results.manifest import changes, files_of, is_frozen, read_index, verified_manifest
+from cellgauge.results.manifest import changes, files_of, is_frozen, read_index, sha256_of, verified_manifest
 from cellgauge.results.protocol import read_protocols
 from cellgauge.results.store import read_plan, read_release, read_replicates, read_result, result_files
 
@@ -64,8 +63,7 @@ def places_of(project: Project, file: Path) -> list[str]:
         When it cannot be read, or a manifest differs from the one that the index of releases knows.
     """
     try:
-        with file.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        digest = sha256_of(file)
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from None
     found = []
