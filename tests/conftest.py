@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from cellgauge.cards import DatasetCard
 
 MARK_OF_FIXTURE = {"chromium": "browser", "docker": "docker", "shared_data": "data"}
+SLOW_S = 1200
+"""What a slow test may take before it counts as hung: on a busy machine it takes several times as long as alone."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -30,6 +32,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for fixture, mark in MARK_OF_FIXTURE.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(mark)
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_S))
 
 
 def missing(capability: str, what_to_do: str) -> NoReturn:

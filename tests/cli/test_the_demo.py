@@ -26,7 +26,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory, keep_light_models: Callable[[
     keep_light_models(folder)
     (folder / "mkdocs.yml").touch()
     command = [sys.executable, "-m", "cellgauge", "run", "--release", "demo", "--dataset", "pbmc68k-reduced", "--json"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["computed"] == {"done": 18}
     return Project(folder, folder)

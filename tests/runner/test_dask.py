@@ -23,7 +23,7 @@ def cluster() -> Iterator[str]:
 def cellgauge(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "cellgauge", "--project", str(folder), *arguments]
     environment = {**os.environ, "CELLGAUGE_CACHE": str(folder / "cache")}
-    return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
 def ids(folder: Path, release: str) -> dict[str, str]:
