@@ -293,6 +293,18 @@ def full_release(project: Project) -> Project:
     return release.finish()
 
 
+@pytest.fixture(scope="session")
+def copy_of_project() -> Callable[..., Project]:
+    """``copy_project``, for tests in folders below."""
+    return copy_project
+
+
+@pytest.fixture(scope="session")
+def release_builder() -> type[ReleaseBuilder]:
+    """``ReleaseBuilder``, for tests that need several releases."""
+    return ReleaseBuilder
+
+
 @pytest.fixture
 def project(tmp_path: Path, keep_light_models: Callable[[Path], None]) -> Project:
     """A copy of the project with a simulated dataset and no results."""

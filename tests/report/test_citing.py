@@ -11,6 +11,7 @@ import yaml
 from bibtexparser.middlewares import LatexDecodingMiddleware
 
 from cellgauge.cards import load_cards
+from cellgauge.report.address import Address
 from cellgauge.report.cite import Cited
 from cellgauge.report.stage import stage
 from cellgauge.results.freeze import freeze
@@ -71,7 +72,9 @@ def test_no_form_is_broken_by_what_a_card_says() -> None:
 
 def test_pages_say_what_they_are_to_programs(release) -> None:
     release.add("clustering", "pbmc68k-reduced", "pca", 0.5)
-    pages = {page.path: page for page in stage(release.finish(), None, site_url="https://other.example/x/").pages}
+    pages = {
+        page.path: page for page in stage(release.finish(), None, address=Address("https://other.example/x/")).pages
+    }
     result = "results/clustering/pbmc68k-reduced/pca/"
     for path in ("", "tasks/clustering/", "datasets/pbmc68k-reduced/", "models/pca/", result):
         said = re.search(r'<script type="application/ld\+json">(.*?)</script>', pages[path].head)
@@ -107,12 +110,14 @@ def test_the_address_is_that_of_the_site_to_be(release) -> None:
     project = release.finish()
     path = "results/clustering/pbmc68k-reduced/pca/"
     assert f"https://cellgauge.github.io/cellgauge/{path}" in stage(project, None).fragment(path)
-    assert f"https://other.example/x/{path}" in stage(project, None, site_url="https://other.example/x/").fragment(path)
+    assert f"https://other.example/x/{path}" in stage(
+        project, None, address=Address("https://other.example/x/")
+    ).fragment(path)
 
 
 def test_the_home_page_says_when_the_release_was_made_and_whether_it_may_be_cited(release) -> None:
     release.add("clustering", "pbmc68k-reduced", "pca", 0.5)
-    home = stage(release.finish(), None, site_url="https://other.example/x/").fragment("")
+    home = stage(release.finish(), None, address=Address("https://other.example/x/")).fragment("")
     hero, rest = home.split("</header>")
     assert '<time datetime="2026-11-02">' in hero
     assert "a rehearsal, not meant to be cited" in hero

@@ -10,6 +10,7 @@ import pytest
 
 from cellgauge.cards import Project
 from cellgauge.report import result_pages
+from cellgauge.report.address import Address
 from cellgauge.report.page import Page
 from cellgauge.report.stage import stage
 from cellgauge.report.unchanged import read_inputs
@@ -29,7 +30,7 @@ def scored(release) -> Project:
 
 
 def drawn(project: Project, *, with_kept: bool) -> tuple[Page, ...]:
-    return stage(project, "trial", inputs=read_inputs(project, "trial", None) if with_kept else None).pages
+    return stage(project, "trial", inputs=read_inputs(project, "trial", Address()) if with_kept else None).pages
 
 
 def test_nothing_is_drawn_again_where_nothing_has_changed(scored, monkeypatch) -> None:

@@ -15,6 +15,7 @@ from cellgauge.cli.evaluate import evaluate
 from cellgauge.cli.fingerprint import fingerprint
 from cellgauge.cli.model import model as models_here
 from cellgauge.cli.new import new
+from cellgauge.cli.publish import publish
 from cellgauge.cli.releases import check_release, diff, freeze, verify
 from cellgauge.cli.terminal import Group, fail, json_option, print_json
 from cellgauge.cli.transfers import transfers
@@ -66,6 +67,7 @@ main.add_command(new)
 main.add_command(freeze)
 main.add_command(verify)
 main.add_command(diff)
+main.add_command(publish)
 
 
 @main.command()
@@ -279,16 +281,32 @@ def status(start: Path | None, /, release: str, as_json: bool) -> None:
 @main.command()
 @_release_option(required=False)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where the site goes [default: site/].")
-@click.option("--site-url", metavar="URL", help="Where the site will be [default: site_url in mkdocs.yml].")
+@click.option("--site-url", metavar="URL", help="Where the site will be, if by itself.")
+@click.option(
+    "--root-url",
+    metavar="URL",
+    help="Where all frozen releases are, each below its name [default: site_url in mkdocs.yml].",
+)
 @click.option("--again", is_flag=True, help="Also when nothing has changed since the site was built.")
 @click.pass_obj
-def build(start: Path | None, /, release: str | None, out: Path | None, site_url: str | None, again: bool) -> None:
+def build(
+    start: Path | None,
+    /,
+    release: str | None,
+    out: Path | None,
+    site_url: str | None,
+    root_url: str | None,
+    again: bool,
+) -> None:
     """Build the site of a release [default: the newest]."""
     from cellgauge.cards.project import find_project
     from cellgauge.report.build import build_site
 
     project = find_project(start)
-    build_site(project, release, out or project.work / "site", site_url=site_url, again=again, say=click.echo)
+    if site_url is not None and root_url is not None:
+        raise click.UsageError("give --site-url for a site by itself, or --root-url for one of many releases")
+    out = out or project.work / "site"
+    build_site(project, release, out, site_url=site_url, root_url=root_url, again=again, say=click.echo)
 
 
 @main.command()

@@ -20,7 +20,8 @@ def check_release(ctx: click.Context, parameter: click.Parameter, value: str | N
     return value
 
 
-def _check_releases(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+def check_releases(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what cannot be the names of releases."""
     for value in values:
         check_release(ctx, parameter, value)
     return values
@@ -60,14 +61,24 @@ def freeze(
 
 
 @click.command()
-@click.argument("releases", nargs=-1, callback=_check_releases, metavar="[R ...]")
+@click.argument("releases", nargs=-1, callback=check_releases, metavar="[R ...]")
 @click.option(
     "--file", "files", multiple=True, type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="Say which frozen release a downloaded file is of; may be repeated.",
 )  # fmt: skip
+@click.option("--site", metavar="URL|FOLDER|s3://…", help="Look also among the pages that are published there.")
+@click.option("--endpoint-url", metavar="URL", help="The S3 store of --site [default: what boto3 is set up for].")
 @json_option
 @click.pass_obj
-def verify(start: Path | None, /, releases: tuple[str, ...], files: tuple[Path, ...], as_json: bool) -> None:
+def verify(
+    start: Path | None,
+    /,
+    releases: tuple[str, ...],
+    files: tuple[Path, ...],
+    site: str | None,
+    endpoint_url: str | None,
+    as_json: bool,
+) -> None:
     """Check every file of releases [default: of all]: its format, and in a frozen release its digest."""
     from cellgauge.cards.project import find_project
     from cellgauge.report.numbers import plural
@@ -75,8 +86,16 @@ def verify(start: Path | None, /, releases: tuple[str, ...], files: tuple[Path, 
 
     if files and releases:
         raise click.UsageError("name releases or files, not both")
+    if site is not None and not files:
+        raise click.UsageError("--site says where else to look for a --file")
     if files:
-        places = {str(file): places_of(find_project(start), file) for file in files}
+        project = find_project(start)
+        places = {str(file): places_of(project, file) for file in files}
+        if site is not None:
+            from cellgauge.publish.verify import read_site
+
+            published = read_site(project, site, endpoint_url)
+            places = {name: [*found, *published.places_of(Path(name))] for name, found in places.items()}
         if as_json:
             print_json({"files": places})
         else:

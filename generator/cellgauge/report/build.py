@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from filelock import FileLock
 
 from cellgauge.cards import Project, UserError
 from cellgauge.report import Say
+from cellgauge.report.address import Address, address_of
 from cellgauge.report.forks import beside
 from cellgauge.report.release import release_shown
 from cellgauge.report.sources import Sources, banner
@@ -31,8 +32,20 @@ def served_folder(project: Project) -> Path:
     return project.work / "build" / "served"
 
 
+def published_folder(project: Project, release: str) -> Path:
+    """Return where the site of a release is built that ``cellgauge publish`` publishes."""
+    return project.work / "build" / "published" / release
+
+
 def build_site(
-    project: Project, release: str | None, out: Path, *, site_url: str | None = None, again: bool = False, say: Say
+    project: Project,
+    release: str | None,
+    out: Path,
+    *,
+    site_url: str | None = None,
+    root_url: str | None = None,
+    again: bool = False,
+    say: Say,
 ) -> Path:
     """Build the site of one release; where nothing has changed since it was built, nothing is done.
 
@@ -43,7 +56,9 @@ def build_site(
     out
         The folder to put the site into. It is replaced as a whole, and only when the build succeeded.
     site_url
-        The address it will be published at; None for the one in ``mkdocs.yml``.
+        The address of this site by itself; None where it is one of many releases below a root.
+    root_url
+        The address of that root; None for the one in ``mkdocs.yml``.
     again
         Build it also where nothing has changed.
     say
@@ -65,7 +80,8 @@ def build_site(
     shown = release_shown(project, release)
     if shown is not None:
         refuse_changed(project, shown)
-    with FileLock(build / ".lock"), beside(partial(read_inputs, project, shown, site_url)) as wait:
+    address = address_of(project, shown, site_url, root_url)
+    with FileLock(build / ".lock"), beside(partial(read_inputs, project, shown, address)) as wait:
         built = Built(build, out)
         last = None if again else built.inputs()
         if last is None:
@@ -78,7 +94,7 @@ def build_site(
         temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
         try:
             temporary.chmod(0o755)
-            _make(project, shown, inputs, temporary, site_url, say, before=out)
+            _make(project, shown, inputs, temporary, address, say, before=out)
             _swap(temporary, out)
             built.note(inputs.digest)
         finally:
@@ -97,7 +113,7 @@ def _make(
     release: str | None,
     inputs: Inputs,
     site: Path,
-    site_url: str | None,
+    address: Address,
     say: Say,
     *,
     before: Path,
@@ -110,10 +126,9 @@ def _make(
     sources = Sources(build / "frames" / "pages", build / "frames" / "overrides")
     meta = None if release is None else read_release(project.release(release))
     sources.write(project, frames(of_navigation=True), words_around(banner(meta)))
-    with beside(partial(_mkdocs, project, sources, site, site_url)) as framed:
+    with beside(partial(_mkdocs, project, sources, site, address, release)) as framed:
         with _nothing_collected():
-            address = site_url and f"{site_url.rstrip('/')}/"
-            staged = stage(project, release, site_url=address, inputs=inputs, say=say)
+            staged = stage(project, release, address=address, inputs=inputs, say=say)
         framed()
     day = staged.view.data_date
     put_into_frames(site, staged.pages, staged.around, staged.drawings.fill, day=day, before=before)
@@ -121,17 +136,39 @@ def _make(
     _let_a_disk_be_searched(site)
 
 
-def _mkdocs(project: Project, sources: Sources, site: Path, site_url: str | None) -> None:
+def _mkdocs(project: Project, sources: Sources, site: Path, address: Address, release: str | None) -> None:
+    more: dict[str, Any] = {}
+    if address.site:
+        more["site_url"] = address.site
+    if address.root is not None:  # the theme's selector of versions looks for versions.json there
+        more["extra"] = {"version": {"provider": "mike"}, "release": release}
+    run_mkdocs(project, sources, site, more)
+
+
+def run_mkdocs(project: Project, sources: Sources, site: Path, more: Mapping[str, Any]) -> None:
+    """Make a site from sources as ``mkdocs.yml`` says.
+
+    Parameters
+    ----------
+    more
+        Settings in place of those in the file, or, in ``extra``, beside them.
+
+    Raises
+    ------
+    UserError
+        With what mkdocs says is wrong; its warnings count as errors.
+    """
     # mkdocs-material prints a notice on import unless told not to.
     os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")
-    from mkdocs.commands.build import build as run_mkdocs
+    from mkdocs.commands.build import build
     from mkdocs.config import load_config
     from mkdocs.exceptions import MkDocsException
     from mkdocs.utils.yaml import yaml_load
 
     path = project.source / "mkdocs.yml"
     try:
-        theme = yaml_load(path.read_text(encoding="utf-8"))["theme"]
+        written = yaml_load(path.read_text(encoding="utf-8"))
+        theme, extra = written["theme"], written.get("extra") or {}
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
     options: dict[str, Any] = {
@@ -139,15 +176,15 @@ def _mkdocs(project: Project, sources: Sources, site: Path, site_url: str | None
         "site_dir": str(site),
         "strict": True,
         "theme": {**theme, "custom_dir": str(sources.overrides)},
+        **more,
+        "extra": {**extra, **more.get("extra", {})},
     }
-    if site_url is not None:
-        options["site_url"] = site_url
     with _warnings() as found:
         try:
             config = load_config(str(path), **options)
             config.plugins.on_startup(command="build", dirty=False)
             try:
-                run_mkdocs(config)
+                build(config)
             finally:
                 config.plugins.on_shutdown()
         except MkDocsException as error:
@@ -205,8 +242,9 @@ def _refuse_foreign_folder(project: Project, out: Path) -> None:
     """Never replace a folder that is not a site: ``--out ~`` would empty a home folder."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file; name a folder for the site")
+    ours = [served_folder(project), published_folder(project, "")]
     for inside in (project.site_src, project.work / "results", project.work / "build"):
-        if out.is_relative_to(inside.resolve()) and out != served_folder(project).resolve():
+        if out.is_relative_to(inside.resolve()) and not any(out.is_relative_to(one.resolve()) for one in ours):
             raise UserError(f"{out}: lies in {inside}; choose a folder outside of it")
     if out.is_dir() and any(out.iterdir()) and not ((out / "404.html").is_file() and (out / "sitemap.xml").is_file()):
         raise UserError(

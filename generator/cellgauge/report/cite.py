@@ -42,6 +42,10 @@ class Cited:
     """Of what it shows; None where nothing is frozen that could be checked."""
     digest_of: str = "Content"
     doi: str | None = None
+    latest: str | None = None
+    """The address that leads to the same page of the newest release; None for a site of one release by itself."""
+    previous: str | None = None
+    """The address of the same page of the release before; None where that has no such page."""
 
     @property
     def name(self) -> str:

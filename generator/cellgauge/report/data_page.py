@@ -10,6 +10,7 @@ from cellgauge.report.numbers import plural, size_in_words
 from cellgauge.report.page import Page
 from cellgauge.report.render import Renderer
 from cellgauge.report.tables import Cell, Column, Row, Table
+from cellgauge.report.trends import trends
 from cellgauge.results.table import COLUMNS, TABLE_VERSION, table_csv, table_json, table_rows, table_schema
 
 API = f"api/v{TABLE_VERSION}/"
@@ -34,7 +35,7 @@ def data_page(renderer: Renderer) -> Page:
         rows=plural(len(rows), "row"),
         files=[(name, size_in_words(len(data)), _MEANING[name.rpartition("/")[2]]) for name, data in files.items()],
         table=f"{API}results.csv" if rows else None,
-        address=f"{renderer.site_url}{API}results.csv",
+        address=f"{renderer.address.site}{API}results.csv",
         columns=_columns(),
     )
     return Page(path, title, intro, html, files=files, search=" ".join(COLUMNS))
@@ -44,7 +45,7 @@ _MEANING = {
     "results.csv": "a row for each score, and one for each attempt without scores",
     "results.json": "the same rows as a list",
     "results.schema.json": "what each row of the list holds, as JSON Schema",
-    "release.json": "what the release is, and how many evaluations ended how",
+    "release.json": "what the release is, how many evaluations ended how, and what each task shows in a few numbers",
 }
 
 
@@ -56,13 +57,14 @@ def _about(renderer: Renderer, n_rows: int) -> dict[str, Any]:
         **meta.model_dump(mode="json", include={"release", "title", "kind", "rehearsal", "protocol", "corrects"}),
         "protocol_date": meta.protocol_date.isoformat(),
         "data_date": view.data_date.isoformat() if view.data_date else None,
-        "url": renderer.site_url or None,
+        "url": renderer.address.site or None,
         "table_version": TABLE_VERSION,
         "rows": n_rows,
         "evaluations": dict(sorted(counts.items())),
         "tasks": sorted({result.task.id for result in view.results.values()}),
         "datasets": sorted({result.dataset.id for result in view.results.values()}),
         "models": sorted({result.model.id for result in view.results.values()}),
+        "trends": trends(renderer.comparisons.values()),
     }
 
 

@@ -137,7 +137,7 @@ def home_page(renderer: Renderer, meta: dict[str, Any], body: str) -> Page:
     words = " ".join(f"{tile.task.name}: {tile.verdict.sentence}" for tile in tiles)
     if cited is None:
         return Page("", title, description, html, search=words)
-    table = [f"{renderer.site_url}{API}results.{kind}" for kind in ("csv", "json")]
+    table = [f"{renderer.address.site}{API}results.{kind}" for kind in ("csv", "json")]
     head = cited.head(description, table) + cited.scholar()
     return Page("", title, description, html, search=words, head=head, files={"CITATION.cff": cited.cff})
 

@@ -16,7 +16,7 @@ from cellgauge.cards.model import Leakage
 from cellgauge.cards.problems import did_you_mean
 from cellgauge.report.cite import Cited
 from cellgauge.report.numbers import listing
-from cellgauge.results.manifest import Frozen, previous_release, read_index
+from cellgauge.results.manifest import Frozen, FrozenCard, previous_release, read_index, read_manifest
 from cellgauge.results.outdated import CardsNow
 from cellgauge.results.profile import DatasetProfile, current_profile
 from cellgauge.results.protocol import Protocol, read_protocols
@@ -85,6 +85,21 @@ class ReleaseView:
         if not title and self.frozen:
             digest, digest_of = self.frozen.manifest, "Manifest"
         return Cited(self.name, self.day, address, title, digest, digest_of, self.frozen.doi if self.frozen else None)
+
+    def had_before(self, path: str) -> bool:
+        """Whether the release before this one has the page at an address, too."""
+        if self.folder is None or self.previous is None:
+            return False
+        kind, *ids = path.strip("/").split("/")
+        if kind == "results" and ids:
+            return (self.folder.parent / self.previous / Path(*ids)).with_suffix(".json").is_file()
+        return not ids or ids[0] in self._cards_before.get(kind, {})
+
+    @cached_property
+    def _cards_before(self) -> dict[str, dict[str, FrozenCard]]:
+        if self.folder is None or self.previous is None:
+            return {}
+        return read_manifest(self.folder.parent / self.previous).cards
 
     @property
     def done(self) -> list[Result]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from cellgauge.report import cells, numbers, table_html
+from cellgauge.report.address import Address
 from cellgauge.report.axes import Spec, specs_of
 from cellgauge.report.cite import Cited
 from cellgauge.report.colours import model_colours
@@ -40,7 +42,7 @@ class Renderer:
         draw: Callable[[Spec], str],
         vega: str,
         *,
-        site_url: str = "",
+        address: Address | None = None,
     ) -> None:
         """Prepare for drawing.
 
@@ -50,10 +52,10 @@ class Renderer:
             Returns the SVG of a specification, or what is replaced by it later.
         vega
             The address of the script that makes figures interactive, below the site's root.
-        site_url
+        address
             Where the site will be.
         """
-        self.view, self.site_url = view, site_url
+        self.view, self.address = view, address or Address()
         self.comparisons: dict[str, TaskComparison] = {
             task.id: compare_task(view, task) for task in view.cards.tasks.values()
         }
@@ -138,7 +140,10 @@ class Renderer:
         title
             What the page is about; empty for the release as a whole, which is cited by its manifest.
         """
-        return self.view.cited(f"{self.site_url}{path}", title, digest, digest_of)
+        cited = self.view.cited(f"{self.address.site}{path}", title, digest, digest_of)
+        before = self.view.previous if self.view.had_before(path) else None
+        previous = None if before is None else self.address.in_release(before, path)
+        return cited and replace(cited, latest=self.address.latest(path), previous=previous)
 
     def _order_on(self, dataset: str) -> list[str]:
         """Return the models on a dataset in the order of its page's figures, the first task's first."""

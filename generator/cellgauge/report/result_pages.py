@@ -110,5 +110,5 @@ def result_page(renderer: Renderer, result: Result) -> Page:
     said = cells.status_text(result.status) if result.status != "done" else "scores and provenance"
     description = f"{model.name}, {task.name}, {dataset.name}: {said}."
     files = {raw: view.raw(result)} | ({f"{path}{matrix.id}.csv": matrix.to_csv()} if matrix else {})
-    head = cited.head(description, [f"{renderer.site_url}{raw}"]) if cited else ""
+    head = cited.head(description, [f"{renderer.address.site}{raw}"]) if cited else ""
     return Page(path, title, description, html, boost=_RESULT_BOOST, files=files, head=head)

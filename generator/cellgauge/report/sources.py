@@ -29,6 +29,7 @@ PROSE = (
     "fingerprints.md",
     "contribute.md",
     "containers.md",
+    "publish.md",
 )
 """Pages that are plain Markdown, and are handed to mkdocs as they are written."""
 _LISTS = ("", "tasks/", "datasets/", "models/", "metrics/", "results/", "compare/")

@@ -11,6 +11,7 @@ from typing import Any
 from cellgauge.cards import Project, UserError
 from cellgauge.cards.read import parse_yaml
 from cellgauge.report import Say, social
+from cellgauge.report.address import Address, address_of
 from cellgauge.report.drawings import Drawings, kept_bundle
 from cellgauge.report.embedded import script
 from cellgauge.report.frames import frames
@@ -22,7 +23,7 @@ from cellgauge.report.page import Page
 from cellgauge.report.pages import page_works
 from cellgauge.report.release import ReleaseView, load_release
 from cellgauge.report.render import Renderer
-from cellgauge.report.sources import IN_NAV, PROSE, Sources, banner, put, read_prose, site_address
+from cellgauge.report.sources import IN_NAV, PROSE, Sources, banner, put, read_prose
 from cellgauge.report.unchanged import Inputs
 
 
@@ -52,7 +53,7 @@ def stage(
     project: Project,
     release: str | None,
     *,
-    site_url: str | None = None,
+    address: Address | None = None,
     inputs: Inputs | None = None,
     say: Say = lambda _: None,
 ) -> Staged:
@@ -65,8 +66,8 @@ def stage(
     ----------
     release
         The release to show; None for the newest.
-    site_url
-        Where the site will be; None for the address in ``mkdocs.yml``.
+    address
+        Where the site will be; None for where ``mkdocs.yml`` says.
     inputs
         Digests of everything that the site is made from: pages that follow from the same are not drawn again.
 
@@ -80,10 +81,9 @@ def stage(
     home = _read_home(project.site_src / "index.md")
     build = project.work / "build"
     drawings, bundle = Drawings(build / "charts"), script(kept_bundle(build / "charts")).encode()
-    address = f"assets/vega.{hashlib.sha256(bundle).hexdigest()[:8]}.js"
-    renderer = Renderer(
-        view, project.site_src / "templates", drawings.place, address, site_url=site_url or site_address(project)
-    )
+    vega = f"assets/vega.{hashlib.sha256(bundle).hexdigest()[:8]}.js"
+    address = address or address_of(project, view.name, None, None)
+    renderer = Renderer(view, project.site_src / "templates", drawings.place, vega, address=address)
     kept = None if inputs is None else KeptPages(build / "results" / f"{view.name}", view, inputs, drawings)
     pages = draw_pages(page_works(renderer, home, kept), drawings)
     if dead := dead_links(pages, [f"{name.removesuffix('.md')}/" for name in PROSE]):
@@ -94,7 +94,7 @@ def stage(
     picture = social.social_card(renderer, pages[0].title)
     if drawn := drawings.draw():
         say(f"{plural(drawn, 'drawing')} made, others kept from before")
-    staged = Staged(view, tuple(pages), drawings, around, {address: bundle, social.PATH: picture})
+    staged = Staged(view, tuple(pages), drawings, around, {vega: bundle, social.PATH: picture})
     own = [replace(page, fragment=drawings.fill(page.fragment)) for page in pages if page.path in IN_NAV]
     sources = Sources(build / "pages", build / "overrides")
     sources.write(project, [*own, *frames(of_navigation=False)], around)

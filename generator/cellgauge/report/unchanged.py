@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cellgauge.cards import Project
 from cellgauge.cards.canonical import digest
+from cellgauge.report.address import Address
 from cellgauge.results.manifest import previous_release, read_index, sha256_of
 from cellgauge.results.store import read_release
 
@@ -63,13 +64,15 @@ class Inputs:
         return found
 
 
-def read_inputs(project: Project, release: str | None, site_url: str | None) -> Inputs:
+def read_inputs(project: Project, release: str | None, address: Address) -> Inputs:
     """Return the digests of everything that a site is made from: cards, pages, results, this code and its libraries.
 
     Parameters
     ----------
     release
         The release that is shown; None for cards alone.
+    address
+        Where the site will be.
     """
     index = read_index(project).releases
     known = index.get(release or "")
@@ -80,7 +83,7 @@ def read_inputs(project: Project, release: str | None, site_url: str | None) -> 
         "release": release,
         "frozen": None if known is None else known.model_dump(mode="json"),
         "before": None if before is None else [before, index[before].manifest],
-        "site_url": site_url,
+        "address": [address.site, address.root],
         "epoch": os.environ.get("SOURCE_DATE_EPOCH"),
         "versions": {name: version(name) for name in _PACKAGES} | {"python": sys.version},
     }

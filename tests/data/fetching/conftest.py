@@ -353,17 +353,6 @@ class Bucket:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", self.keys[1])
 
 
-@pytest.fixture(scope="session")
-def moto_endpoint() -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 REAL = tuple(os.environ.get(name, "") for name in (REAL_STORE, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
 
 

@@ -1,0 +1,96 @@
+"""A folder that a site is published to, such as the working tree of a branch that a host serves."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+from cellgauge.cards.problems import UserError
+from cellgauge.publish.delivery import Delivery
+from cellgauge.publish.destination import Stored, tag_of
+from cellgauge.results.store import write_atomically
+
+_LOCK = ".cellgauge-publish.lock"
+
+
+class Folder:
+    """Files appear whole or not at all; one that is there is never overwritten unless that is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.name, self._path = str(path), path
+        if path.exists() and not path.is_dir():
+            raise UserError(f"{path}: is a file; name a folder for the site")
+
+    def probe(self) -> None:
+        """See ``Destination``: whether a file can have a second name, which is how none is overwritten."""
+        try:
+            self._path.mkdir(parents=True, exist_ok=True)
+            with self._written(self._path / "probe", b"") as new:
+                os.link(new, other := new.with_suffix(".second"))
+                other.unlink()
+        except OSError as error:
+            raise UserError(f"{self.name}: cannot be written to as it must be: {error.strerror}") from None
+
+    def read(self, key: str) -> Stored | None:
+        """See ``Destination``."""
+        try:
+            data = (self._path / key).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return Stored(data, tag_of(data))
+
+    def create(self, key: str, delivery: Delivery) -> bool:
+        """See ``Destination``."""
+        path = self._path / key
+        with self._written(path, delivery.plain()) as new:
+            try:
+                os.link(new, path)
+            except FileExistsError:
+                return False
+        return True
+
+    def replace(self, key: str, delivery: Delivery, tag: str | None) -> bool:
+        """See ``Destination``."""
+        whole = self._path.resolve()
+        with FileLock(whole.with_name(f".{whole.name}{_LOCK}")):  # beside it: it is no part of the site
+            found = self.read(key)
+            if (found and found.tag) != tag:
+                return False
+            self.put(key, delivery)
+        return True
+
+    def put(self, key: str, delivery: Delivery) -> None:
+        """See ``Destination``."""
+        write_atomically(self._path / key, delivery.plain())
+
+    def differing(self, prefix: str, files: Mapping[str, Delivery], seen: Callable[[int], None]) -> dict[str, bool]:
+        """See ``Destination``."""
+        found = {}
+        for key, delivery in files.items():
+            there = self.read(key)
+            if there is None or there.data != delivery.plain():
+                found[key] = there is not None
+            seen(1)
+        return found
+
+    @staticmethod
+    @contextmanager
+    def _written(path: Path, data: bytes) -> Iterator[Path]:
+        """Write to a file beside ``path``, which is gone afterwards."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        new = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            new.chmod(0o644)
+            yield new
+        finally:
+            new.unlink(missing_ok=True)

@@ -1,0 +1,339 @@
+"""Publishing: a frozen release goes into a folder of its own, once; then the small root beside it is written anew.
+
+The order never leaves a page that points at a missing file, whenever it is interrupted. ``R/site.json`` comes first: it
+can be created only once, and says what the folder will hold, so that of two publishers with different contents one is
+refused, and one that goes on after a kill knows what is there already. Then come files that pages load, then pages;
+all of them are compared with what is stored. The root leads to the release only then, and ``versions.json`` is last:
+it is replaced only in the version that the root was made from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from cellgauge.cards.problems import UserError, did_you_mean
+from cellgauge.cards.project import Project
+from cellgauge.publish.contents import CONTENTS, Contents, contents_of, digest_of, read_contents
+from cellgauge.publish.delivery import ASK_AGAIN, FOR_EVER, Delivery
+from cellgauge.publish.destination import Destination, Stored
+from cellgauge.publish.latest import leading_pages
+from cellgauge.publish.root import RELEASES, About, root_files
+from cellgauge.publish.s3 import CONNECTIONS
+from cellgauge.publish.versions import (
+    VERSIONS,
+    Version,
+    in_order,
+    latest,
+    published_as,
+    read_versions,
+    write_versions,
+)
+from cellgauge.report.address import LATEST, Address, address_of
+from cellgauge.report.build import build_site, published_folder
+from cellgauge.report.numbers import plural, size_in_words
+from cellgauge.results.manifest import INDEX, first_lines, previous_release, read_index, refuse_changed
+from cellgauge.results.store import read_release
+
+_ABOUT = "api/v1/release.json"
+_MOST_ATTEMPTS = 20
+
+
+class Report(Protocol):
+    """Shows how far it is."""
+
+    def say(self, line: str) -> None:
+        """Show a line."""
+
+    def step(self, what: str, total: int) -> Callable[[int], None]:
+        """Begin a step of ``total`` parts, and return what is called with how many more are done."""
+
+
+@dataclass
+class Published:
+    """What was done, or would be."""
+
+    release: str
+    outcome: str
+    """``published``, ``already published``, or ``would be published``."""
+    files: int = 0
+    uploaded: int = 0
+    bytes: int = 0
+    """Of the files that were uploaded, or would be."""
+    address: str = ""
+    kinds: dict[str, int] = field(default_factory=dict)
+    """How many files of each media type it has."""
+
+
+def publish(
+    project: Project,
+    destination: Destination,
+    releases: list[str],
+    *,
+    root_url: str | None,
+    dry_run: bool = False,
+    start_over: bool = False,
+    report: Report,
+) -> list[Published]:
+    """Publish frozen releases to a destination.
+
+    Parameters
+    ----------
+    releases
+        Their names; none for all that are meant to be cited and are not there yet, the oldest first.
+    root_url
+        Where readers will find the destination; None for ``site_url`` in ``mkdocs.yml``.
+    dry_run
+        Build and compare, and write nothing.
+    start_over
+        Take the place of a publisher that left a release unfinished with other contents.
+
+    Raises
+    ------
+    UserError
+        When a release cannot be published, is there with other contents, or the destination cannot be used.
+    """
+    if not dry_run:
+        destination.probe()
+    known, _ = _known(destination)
+    if not releases:
+        releases = _unpublished(project, known)
+        if not releases:
+            report.say("every frozen release that is meant to be cited is published")
+    there = {one.version: one for one in known}
+    found = []
+    for release in _oldest_first(project, releases):
+        _refuse_unfit(project, release, there)
+        if release in there:
+            found.append(_already(project, there[release], report))
+            continue
+        ready = _prepare(project, release, root_url, report)
+        there[release] = ready.version
+        if dry_run:
+            found.append(_would(destination, ready, report))
+            continue
+        _claim(destination, ready, start_over=start_over)
+        done = _upload(destination, ready, report)
+        _lead_to(project, destination, ready, report)
+        found.append(done)
+        report.say(f"release {release} is published: {ready.address.site}")
+    return found
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A release that was built."""
+
+    version: Version
+    site: Path
+    contents: Contents
+    address: Address
+
+    @property
+    def name(self) -> str:
+        return self.version.version
+
+    @property
+    def listed(self) -> bytes:
+        return self.contents.to_json()
+
+    def deliveries(self) -> dict[str, Delivery]:
+        """Return its files by key: what pages load first, then pages."""
+        names = sorted(self.contents.files, key=lambda name: (name.endswith(".html"), name))
+        return {f"{self.name}/{name}": Delivery(name, self.site / name, FOR_EVER) for name in names}
+
+
+def _known(destination: Destination) -> tuple[list[Version], Stored | None]:
+    stored = destination.read(VERSIONS)
+    return ([] if stored is None else read_versions(stored.data, destination.name)), stored
+
+
+def _unpublished(project: Project, known: list[Version]) -> list[str]:
+    published = {one.version for one in known}
+    return [name for name, one in read_index(project).releases.items() if not one.rehearsal and name not in published]
+
+
+def _oldest_first(project: Project, releases: Iterable[str]) -> list[str]:
+    index = read_index(project).releases
+    for one in releases:
+        if one not in index:
+            frozen = f"Freeze it first: cellgauge freeze {one}" if (project.release(one)).is_dir() else ""
+            raise UserError(f'release "{one}" is not frozen{did_you_mean(one, index) if not frozen else ". " + frozen}')
+    return sorted(dict.fromkeys(releases), key=lambda one: (index[one].frozen_on, one))
+
+
+def _refuse_unfit(project: Project, release: str, there: Mapping[str, Version]) -> None:
+    refuse_changed(project, release)
+    before = previous_release(project, read_release(project.release(release)))
+    if before is not None and before not in there and release not in there:
+        raise UserError(
+            f"release {release}: its pages lead to release {before}, which is not published there. Publish that first: "
+            f"cellgauge publish DEST --release {before}"
+        )
+
+
+def _already(project: Project, one: Version, report: Report) -> Published:
+    mine = read_index(project).releases[one.version].manifest
+    if mine != one.properties.manifest:
+        raise UserError(
+            f"release {one.version} is published with the manifest {one.properties.manifest}, but results/{INDEX} "
+            f"has {mine}. A published release never changes: name a new one"
+        )
+    report.say(f"release {one.version} is published already, and stays as it is")
+    return Published(one.version, "already published")
+
+
+def _prepare(project: Project, release: str, root_url: str | None, report: Report) -> _Ready:
+    address = address_of(project, release, None, root_url)
+    if address.root is None:
+        raise UserError("it is not known where the site will be: set site_url in mkdocs.yml, or give --site-url")
+    site = published_folder(project, release)
+    build_site(project, release, site, root_url=root_url, say=report.say)
+    meta, frozen = read_release(project.release(release)), read_index(project).releases[release]
+    contents = contents_of(site, release, address.site, frozen.manifest)
+    return _Ready(published_as(meta, frozen, digest_of(contents.to_json())), site, contents, address)
+
+
+def _would(destination: Destination, ready: _Ready, report: Report) -> Published:
+    files = ready.deliveries()
+    differing = destination.differing(f"{ready.name}/", files, report.step("comparing files", len(files)))
+    missing = [key for key, other in differing.items() if not other]
+    if changed := [key for key, other in differing.items() if other]:
+        raise UserError("\n".join([*first_lines(changed), _UNFINISHED.format(ready.name)]))
+    n_bytes = sum(len(files[key].body().data) for key in missing)
+    kinds = Counter(one.type.partition(";")[0] for one in files.values())
+    report.say(
+        f"release {ready.name} would be published at {ready.address.site}: {plural(len(missing), 'file')} of "
+        f"{len(files):,} to upload, {size_in_words(n_bytes)}; then {plural(len(ready.contents.pages()), 'page')} in "
+        f"{LATEST}/ and the root"
+    )
+    for kind, count in sorted(kinds.items()):
+        report.say(f"  {count:>6,} {kind}")
+    return Published(
+        ready.name,
+        "would be published",
+        len(files),
+        len(missing),
+        n_bytes,
+        ready.address.site,
+        dict(sorted(kinds.items())),
+    )
+
+
+_UNFINISHED = (
+    "release {} was begun there with other contents, and is not finished: perhaps by another publisher who is at work "
+    "now, or with another version of the code. If nobody is, take its place with --start-over"
+)
+
+
+def _claim(destination: Destination, ready: _Ready, *, start_over: bool) -> None:
+    """Say what the release's folder will hold; the one who is first decides."""
+    key = f"{ready.name}/{CONTENTS}"
+    delivery = Delivery(key, ready.listed, FOR_EVER)
+    if destination.create(key, delivery):
+        return
+    there = destination.read(key)
+    if there is not None and there.data == ready.listed:
+        return
+    if not start_over:
+        raise UserError(_UNFINISHED.format(ready.name))
+    if not destination.replace(key, delivery, there.tag if there else None):
+        raise UserError(f"release {ready.name}: another publisher has just begun; it is theirs")
+
+
+def _upload(destination: Destination, ready: _Ready, report: Report) -> Published:
+    files = ready.deliveries()
+    prefix = f"{ready.name}/"
+    differing = destination.differing(prefix, files, report.step("looking for what is there", len(files)))
+    pages = {key for key in differing if key.endswith(".html")}
+    done = report.step("uploading", len(differing))
+    for some in (differing.keys() - pages, pages):
+        _on_many(lambda key: _put_once(destination, key, files[key], other=differing[key]), sorted(some), done)
+    wrong = destination.differing(prefix, files, report.step("verifying", len(files)))
+    if wrong:
+        raise UserError("\n".join([*first_lines(list(wrong)), "these files are not stored as they were uploaded"]))
+    n_bytes = sum(len(files[key].body().data) for key in differing)
+    kinds = Counter(one.type.partition(";")[0] for one in files.values())
+    return Published(
+        ready.name, "published", len(files), len(differing), n_bytes, ready.address.site, dict(sorted(kinds.items()))
+    )
+
+
+def _put_once(destination: Destination, key: str, delivery: Delivery, *, other: bool) -> None:
+    """Write a file; one that a publisher left unfinished with other contents is written over."""
+    if other:
+        destination.put(key, delivery)
+    else:
+        destination.create(key, delivery)
+
+
+def _on_many(write: Callable[[str], None], keys: Iterable[str], done: Callable[[int], None]) -> None:
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        for _ in pool.map(write, keys):
+            done(1)
+
+
+def _lead_to(project: Project, destination: Destination, ready: _Ready, report: Report) -> None:
+    """Write the root anew, with ``versions.json`` last; again where another publisher was quicker."""
+    root = ready.address.root or ""
+    for attempt in range(_MOST_ATTEMPTS):
+        known, stored = _known(destination)
+        there = {one.version: one for one in known}
+        if ready.name in there and there[ready.name].properties.site != ready.version.properties.site:
+            raise UserError(f"release {ready.name}: another publisher was quicker, with other contents")
+        versions = in_order({**there, ready.name: ready.version}.values())
+        newest = latest(versions) or ready.name
+        for key, delivery in leading_pages(ready.name, ready.contents.pages(), root).items():
+            if newest != ready.name:  # leads to this release only what no newer one has
+                destination.create(key, delivery)
+        if newest == ready.name or attempt:
+            contents = ready.contents if newest == ready.name else _contents(destination, newest)
+            pages = leading_pages(newest, contents.pages(), root)
+            step = report.step(f"leading {LATEST}/ to {newest}", len(pages))
+            _on_many(lambda key, pages=pages: destination.put(key, pages[key]), pages, step)  # type: ignore[misc]
+        about = _about(destination, versions)
+        files = root_files(project, versions, about, root)
+        step = report.step("writing the root", len(files))
+        for one in files:
+            destination.put(one.path, one)
+            step(1)
+        new = Delivery(VERSIONS, write_versions(versions), ASK_AGAIN)
+        if destination.replace(VERSIONS, new, stored.tag if stored else None):
+            return
+        report.say("another publisher was quicker; the root is written again, with their release in it")
+    raise UserError(f"{destination.name}: {VERSIONS} was changed by others {_MOST_ATTEMPTS} times; try again")
+
+
+def _contents(destination: Destination, release: str) -> Contents:
+    key = f"{release}/{CONTENTS}"
+    stored = destination.read(key)
+    if stored is None:
+        raise UserError(f"{destination.name}/{key}: is missing, though {VERSIONS} lists the release; restore it")
+    return read_contents(stored.data, f"{destination.name}/{key}")
+
+
+def _about(destination: Destination, versions: list[Version]) -> dict[str, About]:
+    """Return what releases say of themselves: of those that the root knew before, what it has kept."""
+    stored = destination.read(RELEASES)
+    try:
+        kept = {one["release"]: one for one in json.loads(stored.data)} if stored else {}
+    except (ValueError, TypeError, KeyError):
+        kept = {}
+    found = {}
+    for one in versions:
+        known = kept.get(one.version)
+        if known is None or known.get("published", {}).get("properties", {}).get("site") != one.properties.site:
+            key = f"{one.version}/{_ABOUT}"
+            page = destination.read(key)
+            if page is None:
+                raise UserError(
+                    f"{destination.name}/{key}: is missing, though {VERSIONS} lists the release; restore it"
+                )
+            known = json.loads(page.data)
+        found[one.version] = {key: value for key, value in known.items() if key != "published"}
+    return found
