@@ -218,7 +218,7 @@ class ReleaseBuilder:
         leakage = None if cards.models[model].is_control else "green"
         result = seal(
             {
-                "schema_version": 3,
+                "schema_version": 4,
                 "key": digest([task, dataset, model]),
                 "release": self.name,
                 "protocol": self.protocol,

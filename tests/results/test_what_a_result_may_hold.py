@@ -69,7 +69,7 @@ def test_package_versions_are_in_the_id(values: dict[str, Any]):
 
 def test_spelling_does_not_change_the_id(values: dict[str, Any]):
     """1 and 1.0, a default that is left out or written: one result."""
-    spelled = {**values, "schema_version": 3, "scores": [dict(score) for score in values["scores"]]}
+    spelled = {**values, "schema_version": 4, "scores": [dict(score) for score in values["scores"]]}
     spelled["scores"][0]["view"] = None
     spelled["scores"][1]["value"] = 1.0
     assert seal(spelled).result_id == seal(values).result_id
@@ -96,7 +96,7 @@ def test_every_key_is_needed_or_has_a_default_that_changes_nothing(values: dict[
     good = json.loads(to_json(seal(values)))
     for key in good:
         rest = {name: value for name, value in good.items() if name != key}
-        if key in ("schema_version", "log", "embedding_environments", "undefined"):
+        if key in ("schema_version", "log", "embedding_environments", "undefined", "reported"):
             assert Result.model_validate(rest) == seal(values)
         else:
             with pytest.raises(ValidationError):

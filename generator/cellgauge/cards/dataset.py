@@ -57,7 +57,14 @@ class FunctionSource(Part):
     files: dict[Name, SourceFile] = {}
 
 
-Source = Annotated[FunctionSource | FileSource, Field(discriminator="kind")]
+class ReportedSource(Part):
+    """Cells that others used: here are only the scores that they report."""
+
+    kind: Literal["reported"]
+    note: Sentence = Field(description="What the source says of where the cells are")
+
+
+Source = Annotated[FunctionSource | FileSource | ReportedSource, Field(discriminator="kind")]
 """Where the bytes come from. A new kind of source is a new member here and a reader in ``data``."""
 
 
@@ -75,7 +82,7 @@ class Matrix(Part):
     image features, of a DNA set sequence windows. ``unknown`` is for files that nobody has opened.
     """
 
-    location: Annotated[str, StringConstraints(pattern=r"^(X|raw|layers/[^/\s]+)$")]
+    location: Annotated[str, StringConstraints(pattern=r"^(X|raw|layers/[^/\s]+|unknown)$")]
     values: Literal["counts", "log-normalised", "scaled", "continuous", "unknown"]
     features: Literal["gene symbols", "Ensembl genes", "image features", "sequence windows", "unknown"]
     feature_column: str | None = Field(default=None, description="Column of var with the feature ids; null: the index")
@@ -186,8 +193,8 @@ class DatasetCard(Card):
     study: Id = Field(description="Datasets of one study share donors and count as one")
     family: Id | None = Field(default=None, description="The card this one was written in, with its siblings")
     joins: list[Id] = Field(default=[], description="Datasets whose cells this one puts together")
-    organisms: list[Organism] = Field(min_length=1)
-    modality: Literal["scRNA-seq", "snRNA-seq", "Perturb-seq", "scATAC-seq", "spatial", "imaging", "DNA"]
+    organisms: list[Organism] = Field(description="Empty only where others used the cells and do not say")
+    modality: Literal["scRNA-seq", "snRNA-seq", "Perturb-seq", "scATAC-seq", "spatial", "imaging", "DNA", "unknown"]
     assay: Sentence | None = None
     tissues: list[Sentence] = []
     source: Source
@@ -220,10 +227,19 @@ class DatasetCard(Card):
     @property
     def files(self) -> dict[str, SourceFile]:
         """The original files by name; ``data`` for a source that is one file."""
+        if isinstance(self.source, ReportedSource):
+            return {}
         return {"data": self.source} if isinstance(self.source, FileSource) else dict(self.source.files)
 
     @model_validator(mode="after")
     def _fits_together(self) -> DatasetCard:
+        if not isinstance(self.source, ReportedSource):
+            if not self.organisms:
+                raise ValueError("organisms: at least one is needed")
+            if "unknown" in (self.modality, self.matrix.location):
+                raise ValueError("modality and matrix: location may be unknown only of cells that others used")
+        elif self.pinned:
+            raise ValueError("digest_of_content: cells that others used cannot be pinned")
         if self.pinned and "unknown" in (self.matrix.values, self.matrix.features):
             raise ValueError("matrix: what it holds cannot be unknown once digest_of_content is given")
         if self.pinned and any(one.url and one.sha256 is None for one in self.files.values()):

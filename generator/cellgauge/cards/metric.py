@@ -18,6 +18,7 @@ Family = Literal[
     "effect-direction",
     "ranking",
     "ordering",
+    "other",
 ]
 
 
@@ -49,11 +50,20 @@ class MetricCard(Card):
     short_name: Sentence = Field(description="As it stands in a table header, e.g. ARI")
     version: int = Field(ge=1, description="Raised whenever the same input could give another value")
     family: Family
-    formula: Text = Field(description="LaTeX, rendered as MathML")
+    reported: Sentence | None = Field(default=None, description="Who defines it, where others computed it; else null")
+    formula: Text | None = Field(description="LaTeX, rendered as MathML; null only where others computed it")
     symbols: list[Sentence] = Field(default=[], description="What each symbol of the formula stands for; one line each")
     range: Range
     direction: Literal["higher", "lower"] = Field(description="Which way is better")
     controls: ExpectedControls
     implementation: Sentence = Field(description="The library function that computes it or that checks it")
-    misleads: Text = Field(description="When a good value does not mean a good model")
+    misleads: Text | None = Field(
+        description="When a good value does not mean a good model; null only where others computed it"
+    )
     sources: list[Citation] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _explained_where_it_is_computed(self) -> MetricCard:
+        if self.reported is None and (self.formula is None or self.misleads is None):
+            raise ValueError("formula and misleads are needed of a metric that is computed here")
+        return self

@@ -100,14 +100,25 @@ class PlannedModel(Part):
     reason: Sentence = Field(description="What is missing; shown wherever a score would stand")
 
 
-Obtain = Annotated[FunctionModel | ContainerModel | PrecomputedModel | PlannedModel, Field(discriminator="kind")]
+class ReportedModel(Part):
+    """A model that others ran: here are only the scores that they report."""
+
+    kind: Literal["reported"]
+    note: Sentence = Field(description="What the source says of how it was run")
+
+
+Obtain = Annotated[
+    FunctionModel | ContainerModel | PrecomputedModel | PlannedModel | ReportedModel, Field(discriminator="kind")
+]
 """How outputs are obtained. A new kind is a new member here and a module in ``models``."""
 
 
 class ModelInput(Part):
     """What the model must be given."""
 
-    values: list[Literal["counts", "log-normalised", "scaled", "continuous"]] = Field(min_length=1)
+    values: list[Literal["counts", "log-normalised", "scaled", "continuous"]] = Field(
+        description="Any one of these; empty only where others ran it and do not say"
+    )
     non_negative: bool = False
     taxa: list[int] | None = Field(default=None, description="NCBI taxa it can embed; null: any")
     features: list[Literal["gene symbols", "Ensembl genes"]] = Field(
@@ -159,12 +170,12 @@ class ModelCard(Card):
     version: int = Field(ge=1, description="Raised whenever the same input could give another output")
     role: Literal["model", "baseline", "control"]
     obtain: Obtain
-    output: Literal["embedding", "prediction"]
-    fit: Literal["none", "dataset", "reference"] = Field(
+    output: Literal["embedding", "prediction", "unknown"]
+    fit: Literal["none", "dataset", "reference", "unknown"] = Field(
         description="none: nothing is fitted here; dataset: fitted on the evaluation data; reference: on another set"
     )
-    pretrained: bool
-    seeded: bool = Field(description="Whether another seed gives another output")
+    pretrained: bool | None = Field(description="null only where others ran it and do not say")
+    seeded: bool | None = Field(description="Whether another seed gives another output; null as above")
     input: ModelInput
     developer: Sentence | None = None
     architecture: Sentence | None = None
@@ -186,6 +197,17 @@ class ModelCard(Card):
             raise ValueError("input: only a control may be shown the held-out cells")
         return self
 
+    @model_validator(mode="after")
+    def _known_where_it_is_run(self) -> ModelCard:
+        if isinstance(self.obtain, ReportedModel):
+            return self
+        for key in ("output", "fit", "pretrained", "seeded"):
+            if getattr(self, key) in ("unknown", None):
+                raise ValueError(f"{key}: may be unknown only of a model that others ran (obtain: {{kind: reported}})")
+        if not self.input.values:
+            raise ValueError("input: values: at least one is needed to run the model")
+        return self
+
     def judgement(self, dataset: DatasetCard) -> Leakage | None:
         """Return what the card says of a dataset: red before all else, then the dataset itself, then its family."""
         names = (dataset.id, dataset.family)
@@ -202,7 +224,7 @@ class ModelCard(Card):
     @property
     def is_fitted_elsewhere(self) -> bool:
         """Whether its axes mean the same whichever cells it is shown: it was trained, or fitted, on others."""
-        return self.fit == "reference" or (self.pretrained and self.fit == "none")
+        return self.fit == "reference" or (self.pretrained is True and self.fit == "none")
 
     @property
     def is_control(self) -> bool:

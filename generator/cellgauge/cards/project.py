@@ -59,7 +59,9 @@ class Cards:
 MANIFEST = "manifest.json"
 """The file that a release has once it is frozen."""
 CARDS = "cards"
-"""The folder of a frozen release that holds the cards as they were."""
+"""The folder of a frozen release, or of an imported one, that holds its own cards."""
+IMPORT = "import.json"
+"""The file of a release that was imported: it says what was read, and its cards are its own from the beginning."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,14 @@ class Project:
         """Return the folder of a release's result files."""
         return self.work / "results" / name
 
-    def frozen_cards(self, release: str) -> Path | None:
-        """Return the folder with the cards as they were when a release was frozen; None where it is not."""
+    def own_cards(self, release: str) -> Path | None:
+        """Return the folder with a release's own cards: as they were when it was frozen, or as they were imported.
+
+        None where the project's cards are its cards.
+        """
         folder = self.release(release)
-        return folder / CARDS if (folder / MANIFEST).is_file() else None
+        has_own = (folder / MANIFEST).is_file() or (folder / IMPORT).is_file()
+        return folder / CARDS if has_own else None
 
 
 def find_project(start: Path | None = None) -> Project:
@@ -128,7 +134,7 @@ def load_cards(project: Project, release: str | None = None) -> Cards:
     ----------
     release
         Also read the cards of models from outside the project that this release has evaluated. A card of
-        the project with the same id goes before. Where it is frozen, its own cards are read.
+        the project with the same id goes before. Where it is frozen, or was imported, its own cards are read.
 
     Raises
     ------
@@ -138,13 +144,13 @@ def load_cards(project: Project, release: str | None = None) -> Cards:
     problems: list[Problem] = []
     found: dict[str, dict[str, Card]] = {kind: {} for kind in FOLDERS}
     families: dict[str, Family] = {}
-    frozen = None if release is None else project.frozen_cards(release)
-    source = frozen or project.site_src
+    own = None if release is None else project.own_cards(release)
+    source = own or project.site_src
     for kind, schema in FOLDERS.items():
         paths = card_paths(source, kind)
         if kind == "models" and release is not None:
-            own = {path.name for path in paths}
-            paths += [path for path in sorted(project.release(release).glob("models/*.md")) if path.name not in own]
+            names = {path.name for path in paths}
+            paths += [path for path in sorted(project.release(release).glob("models/*.md")) if path.name not in names]
         for path in paths:
             shown = path.relative_to(project.source).as_posix() if path.is_relative_to(project.source) else str(path)
             for card in _read_or_note(path, schema, shown, problems, families):
@@ -154,12 +160,12 @@ def load_cards(project: Project, release: str | None = None) -> Cards:
                 found[kind][card.id] = card
     found = {kind: dict(sorted(of_kind.items())) for kind, of_kind in found.items()}
     cards = Cards(**found, families=families)  # type: ignore[arg-type]
-    found_wrong = cross_check(cards) + ([] if frozen else _check_files(project, cards))
+    found_wrong = cross_check(cards) + ([] if own else _check_files(project, cards))
     problems += [problem for problem in found_wrong if not _caused_by_unread(problem, problems)]
     if problems:
         raise CardProblems(set(problems))  # what all members of a family have is said once
     path = source / "quality.yaml"
-    shown = "site_src/quality.yaml" if frozen is None else f"results/{release}/{CARDS}/quality.yaml"
+    shown = "site_src/quality.yaml" if own is None else f"results/{release}/{CARDS}/quality.yaml"
     return replace(cards, silences=read_silences(path, shown, found))
 
 
@@ -177,6 +183,7 @@ def card_paths(folder: Path, kind: str) -> list[Path]:
 def cross_check(cards: Cards) -> list[Problem]:
     """Return every reference from a card to another one that leads nowhere or cannot be right."""
     problems: list[Problem] = []
+    is_imported = any(task.reported for task in cards.tasks.values())
 
     def problem(card: Card, keys: Keys, message: str) -> None:
         problems.append(Problem(card.path, card.line_of(keys), dotted(keys), message))
@@ -201,15 +208,16 @@ def cross_check(cards: Cards) -> list[Problem]:
                 if expected and not set(expected) & set(task.controls):
                     wanted = " or ".join(expected)
                     problem(task, ("controls",), f'by "{metric.id}" {wanted} should be {end}, and is not among them')
-        compared: dict[Keys, str] = {("controls", position): one for position, one in enumerate(task.controls)}
+        compared: dict[Keys, str | None] = {("controls", position): one for position, one in enumerate(task.controls)}
         for keys, model_id in {("baseline",): task.baseline, **compared}.items():
             refer(task, keys, model_id, "models")
-            model = cards.models.get(model_id)
+            model = cards.models.get(model_id or "")
             if model is not None and model.output != task.input:
                 problem(task, keys, f'"{model_id}" delivers {model.output}s, but the task needs {task.input}s')
     for model in cards.models.values():
         for position, judgement in enumerate(model.leakage):
-            if judgement.dataset not in cards.families:
+            # An imported release has the datasets of its source alone; its models are judged on others, too.
+            if judgement.dataset not in cards.families and not is_imported:
                 refer(model, ("leakage", position, "dataset"), judgement.dataset, "datasets")
     for dataset in cards.datasets.values():
         for position, joined in enumerate(dataset.joins):

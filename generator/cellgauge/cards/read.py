@@ -267,7 +267,7 @@ _PATTERNS = {
     r"^(s3://[A-Za-z0-9][A-Za-z0-9.-]+/[^\s/]\S*|https?://[^\s<>\"]+)$": (
         "s3://BUCKET/KEY, or an http:// or https:// address"
     ),
-    r"^(X|raw|layers/[^/\s]+)$": "X, raw or layers/NAME",
+    r"^(X|raw|layers/[^/\s]+|unknown)$": "X, raw or layers/NAME",
     r"^[a-z][a-z0-9_]*$": "a name of lower-case letters, digits and _",
     r"^10\.\d{4,9}/\S+$": 'a DOI such as "10.1038/s41592-019-0425-8"',
     r"^([A-Za-z_]\w*(\.\w+)*|[\w-]+\.py):[A-Za-z_]\w*$": '"package.module:function" or "file.py:function"',

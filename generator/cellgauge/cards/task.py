@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from cellgauge.cards.base import Card, Citation, Column, FunctionPath, Id, Part, Scalar, Sentence, Text
 
 _FEWEST_COMPLEMENTARY = 3
+_FEWEST_REPLICATES = 100
 
 
 class ScoreRef(Part):
@@ -67,9 +68,9 @@ class Protocol(Part):
     """What is computed, exactly. A change of any field is a new version."""
 
     version: int = Field(ge=1)
-    seeds: list[int] = Field(min_length=1, description="Every evaluation runs once per seed")
-    replicates: int = Field(ge=100, description="Resamples drawn for the intervals")
-    level: float = Field(gt=0.5, lt=1, description="Confidence level of the intervals")
+    seeds: list[int] = Field(description="Every evaluation runs once per seed; empty only where others measured")
+    replicates: int = Field(ge=0, description="Resamples drawn for the intervals: 100 or more; 0 as above")
+    level: float | None = Field(gt=0.5, lt=1, description="Confidence level of the intervals; null: there are none")
     params: dict[str, Scalar] = Field(default={}, description="Parameters passed to the implementation")
 
     @model_validator(mode="after")
@@ -77,6 +78,13 @@ class Protocol(Part):
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds must be distinct")
         return self
+
+    @property
+    def confidence(self) -> float:
+        """The level of the intervals of a task that is computed here."""
+        if self.level is None:
+            raise ValueError("a protocol without intervals has no level")
+        return self.level
 
 
 class TaskCard(Card):
@@ -93,11 +101,16 @@ class TaskCard(Card):
 
     question: Text = Field(description="The biological question, for a biologist")
     procedure: list[Sentence] = Field(min_length=1, description="What is done, step by step, for an engineer")
-    input: Literal["embedding", "prediction"] = Field(description="What a model must deliver")
+    input: Literal["embedding", "prediction", "unknown"] = Field(description="What a model must deliver")
     requires: list[Column] = Field(description="Roles that a dataset must have columns for")
     protocol: Protocol
     implementation: FunctionPath | None = Field(default=None, description="null while the task is planned")
-    unit: Literal["cell", "perturbation", "sample", "time point"] = Field(description="What the intervals resample")
+    reported: Sentence | None = Field(
+        default=None, description="Whose protocol it is, where others measured; null: it is computed here"
+    )
+    unit: Literal["cell", "perturbation", "sample", "time point", "unknown"] = Field(
+        description="What the intervals resample"
+    )
     views: list[View] = []
     primary: ScoreRef = Field(description="The one score that verdicts use")
     complementary: list[ScoreRef] = Field(description="Other scores of the same question, by three metrics or more")
@@ -107,8 +120,8 @@ class TaskCard(Card):
         default=None, gt=0, description="Differences of the primary score below this are called too small to matter"
     )
     stress: list[Stress] = Field(default=[], description="Conditions under which the primary score is repeated")
-    baseline: Id = Field(description="The simple model that every other is compared with")
-    controls: list[Id] = Field(min_length=1, description="Models whose outcome is known beforehand")
+    baseline: Id | None = Field(description="The simple model that every other is compared with; null only as above")
+    controls: list[Id] = Field(description="Models whose outcome is known beforehand; empty only as above")
     references: list[Citation] = []
 
     def compute_fields(self) -> dict[str, Any]:
@@ -139,7 +152,7 @@ class TaskCard(Card):
             if strange := sorted(set(family.metrics) - metrics):
                 raise ValueError(f"families: {', '.join(strange)} is not among the metrics of the task")
         more = {ref.metric for ref in self.complementary} - {self.primary.metric}
-        if len(more) < _FEWEST_COMPLEMENTARY:
+        if len(more) < _FEWEST_COMPLEMENTARY and self.reported is None:
             raise ValueError(
                 f"complementary: expected {_FEWEST_COMPLEMENTARY} metrics or more beside the primary one, "
                 f"found {len(more)} ({', '.join(sorted(more)) or 'none'})"
@@ -148,6 +161,37 @@ class TaskCard(Card):
         if len(set(stressed)) != len(stressed):
             raise ValueError("stress: ids must be distinct")
         return self
+
+    @model_validator(mode="after")
+    def _whole_where_it_is_computed(self) -> TaskCard:
+        if self.reported is not None:
+            if self.implementation is not None or self.protocol.seeds or self.protocol.replicates:
+                raise ValueError(
+                    "reported: a task that others measured has no implementation, seeds or replicates here"
+                )
+            return self
+        if not self.protocol.seeds:
+            raise ValueError("protocol: seeds: at least one is needed")
+        if self.protocol.replicates < _FEWEST_REPLICATES:
+            found = self.protocol.replicates
+            raise ValueError(f"protocol: replicates: expected {_FEWEST_REPLICATES} or more, found {found}")
+        if self.protocol.level is None or self.baseline is None or not self.controls:
+            raise ValueError("protocol: level, baseline and controls are needed of a task that is computed here")
+        if "unknown" in (self.input, self.unit):
+            raise ValueError("input and unit may be unknown only of a task that others measured")
+        return self
+
+    @property
+    def compared_with(self) -> str:
+        """The id of the baseline of a task that is computed here."""
+        if self.baseline is None:
+            raise ValueError("a task that others measured may have no baseline")
+        return self.baseline
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether it is published before anything can be computed."""
+        return self.implementation is None and self.reported is None
 
     @property
     def scores(self) -> list[ScoreRef]:

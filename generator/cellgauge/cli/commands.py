@@ -13,6 +13,7 @@ import click
 from cellgauge.cli.data import check_data, data
 from cellgauge.cli.evaluate import evaluate
 from cellgauge.cli.fingerprint import fingerprint
+from cellgauge.cli.imports import import_results
 from cellgauge.cli.model import model as models_here
 from cellgauge.cli.new import new
 from cellgauge.cli.publish import publish
@@ -68,6 +69,7 @@ main.add_command(freeze)
 main.add_command(verify)
 main.add_command(diff)
 main.add_command(publish)
+main.add_command(import_results)
 
 
 @main.command()
@@ -352,12 +354,13 @@ def _open(
 ) -> tuple[Project, Cards, Filters]:
     """Find the project, read its cards, and turn filters into ids; a model from outside is adopted by the release."""
     from cellgauge.cards.project import find_project, load_cards
-    from cellgauge.results.manifest import refuse_frozen
+    from cellgauge.results.manifest import refuse_frozen, refuse_reported
     from cellgauge.runner.adopt import adopt
     from cellgauge.runner.plan import Filters
 
     project = find_project(start)
     refuse_frozen(project, release)
+    refuse_reported(project, release)
     for model in models:
         if model.endswith(".md") and not Path(model).is_file():
             raise click.BadParameter(f"no card at {model}", param_hint="--model")

@@ -166,7 +166,7 @@ def _lines(cards: Cards, trial: Trial) -> list[str]:
     if primary is not None and primary.interval is not None:
         lines.append(f"  interval: {primary.interval.method}")
     lines += [f"  {name}: {text}" for name, text in read_details(trial.details, task.protocol.seeds).facts]
-    baseline = cards.models[task.baseline].name
+    baseline = cards.models[task.compared_with].name
     if trial.difference is not None:
         shown = _difference(trial.difference)
         lines.append(f"  {names[task.primary.key]}, difference to {baseline} (positive: yours is better): {shown}")

@@ -12,7 +12,7 @@ import anndata as ad
 from scipy import sparse
 
 from cellgauge.cards.canonical import digest
-from cellgauge.cards.dataset import DatasetCard, FileSource, FunctionSource
+from cellgauge.cards.dataset import DatasetCard, FileSource, FunctionSource, ReportedSource
 from cellgauge.cards.function import code_digest, load_function
 from cellgauge.cards.problems import UserError
 from cellgauge.data.contents import Contents, from_anndata, open_h5ad
@@ -64,6 +64,10 @@ def obtain(card: DatasetCard, card_path: Path, store: FileStore) -> Obtained:
     InvalidDatasetError
         When it cannot be read, or a function returns no AnnData.
     """
+    if isinstance(card.source, ReportedSource):
+        raise InvalidDatasetError(
+            card.id, ["others used these cells and reported scores; nothing can be obtained here"]
+        )
     if isinstance(card.source, FileSource):
         path = fetch_files(card, card_path, store)["data"]
         return Obtained(_opened(card, path, card.source.place))

@@ -97,7 +97,7 @@ def call_container(
     assert isinstance(model.obtain, ContainerModel)  # noqa: S101 (callers ask for containers)
     limits = model.obtain.limits
     request = Request(
-        output=model.output,
+        output="prediction" if model.output == "prediction" else "embedding",
         seed=seed,
         params=model.obtain.params,
         values=dataset.matrix.values,

@@ -121,7 +121,7 @@ def _single(found: Standings, one: Standing, colour: str) -> list[Mark]:
 def mean_difference(found: Standings, one: Standing) -> StudyComparison:
     """Compare a model with the baseline over the studies in which both have the primary score."""
     entries = _entries(found, one, lambda row: row.difference.value if row.difference else None)
-    level = found.comparison.task.protocol.level
+    level = found.comparison.task.protocol.confidence
     return compare_over_studies(entries, [replace(entry, value=0.0) for entry in entries], level=level)
 
 

@@ -57,10 +57,18 @@ class TaskComparison:
 
     task: TaskCard
     metric: MetricCard
-    baseline: ModelCard
+    reference: ModelCard | None
+    """The declared baseline; None only of a task that others measured."""
     datasets: tuple[DatasetComparison, ...]
     guard: MetricCard | None = None
     """Of the score that may not get worse, where the task has one."""
+
+    @property
+    def baseline(self) -> ModelCard:
+        """The declared baseline of a task that is computed here."""
+        if self.reference is None:
+            raise ValueError(f"{self.task.id} has no baseline")
+        return self.reference
 
     @property
     def score_name(self) -> str:
@@ -84,7 +92,7 @@ class TaskComparison:
         protocol = self.task.protocol
         used = [result for one in self.datasets for result in one.used]
         intervals = [score.interval for result in used for score in result.scores]
-        levels = {interval.level for interval in intervals if interval is not None} or {protocol.level}
+        levels = {interval.level for interval in intervals if interval is not None} or {protocol.confidence}
         seeds = {tuple(result.seeds) for result in used} or {tuple(protocol.seeds)}
         return Terms(
             version=_either({result.task.version for result in used} or {protocol.version}, str),
@@ -115,7 +123,7 @@ class TaskComparison:
 
     def verdict(self) -> Verdict:
         """Say in one sentence what the task shows."""
-        if self.task.implementation is None and not self.datasets:
+        if self.task.is_planned and not self.datasets:
             return Verdict("No results yet: this task is planned, and its protocol is published before any result.", "")
         if not any(one.rows for one in self.datasets):
             return Verdict(self._why_no_scores(), "")
@@ -334,7 +342,8 @@ def compare_task(view: ReleaseView, task: TaskCard) -> TaskComparison:
     ordered = tuple(sorted(datasets, key=lambda one: ["measured", *_APART].index(kind_of(one))))
     metrics = view.cards.metrics
     guard = metrics[task.guard.metric] if task.guard else None
-    return TaskComparison(task, metrics[task.primary.metric], view.cards.models[task.baseline], ordered, guard)
+    reference = view.cards.models[task.baseline] if task.baseline else None
+    return TaskComparison(task, metrics[task.primary.metric], reference, ordered, guard)
 
 
 def _either(values: set[T], write: Callable[[T], str]) -> str:

@@ -14,6 +14,7 @@ from cellgauge.report.trends import trends
 from cellgauge.results.table import COLUMNS, TABLE_VERSION, table_csv, table_json, table_rows, table_schema
 
 API = f"api/v{TABLE_VERSION}/"
+_TOLD = {"release", "title", "kind", "rehearsal", "protocol", "corrects", "reported"}
 _TYPES = {"string": "text", "int64": "whole number", "float64": "number"}
 
 
@@ -54,8 +55,10 @@ def _about(renderer: Renderer, n_rows: int) -> dict[str, Any]:
     assert meta is not None  # noqa: S101 (the caller looked)
     counts = Counter(result.status for result in view.results.values())
     return {
-        **meta.model_dump(mode="json", include={"release", "title", "kind", "rehearsal", "protocol", "corrects"}),
-        "protocol_date": meta.protocol_date.isoformat(),
+        **meta.model_dump(
+            mode="json", include={"release", "title", "kind", "rehearsal", "protocol", "corrects", "reported"}
+        ),
+        "protocol_date": meta.protocol_date.isoformat() if meta.protocol_date else None,
         "data_date": view.data_date.isoformat() if view.data_date else None,
         "url": renderer.address.site or None,
         "table_version": TABLE_VERSION,

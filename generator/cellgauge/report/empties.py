@@ -18,7 +18,7 @@ _NAMED = 4
 """More names than this become a number."""
 NOT_OPENED = "data_not_opened"
 """What the plan calls not run, on data that nobody has opened: a kind of its own on pages, a status in no file."""
-_NEVER = ("weights_unavailable", "declined_leakage", NOT_OPENED, "not_applicable")
+_NEVER = ("not_reported", "weights_unavailable", "declined_leakage", NOT_OPENED, "not_applicable")
 """What could not be run, for whatever reason."""
 _LAST = ("not_run", *_NEVER)
 """What nobody has attempted comes after what was attempted."""

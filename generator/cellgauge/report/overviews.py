@@ -226,7 +226,8 @@ def scores_on(comparison: TaskComparison, one: DatasetComparison, colours: dict[
         )
     if not marks:
         return None
-    base = one.row(comparison.baseline.id)
+    reference = comparison.reference
+    base = one.row(reference.id) if reference else None
     line = base.score.value if base and base.score else None
     agreement = replicate_agreement(one, comparison.task.primary.key)
     said = [f"{mark.label} {number(mark.value)}" for mark in marks]
@@ -236,7 +237,7 @@ def scores_on(comparison: TaskComparison, one: DatasetComparison, colours: dict[
     return Figure(
         marks=tuple(marks),
         axis=f"{comparison.score_name}: {direction} is better"
-        + (f"; the line is {comparison.baseline.name}" if line is not None else "")
+        + (f"; the line is {reference.name}" if reference and line is not None else "")
         + ("; dashed, the agreement of replicates" if agreement is not None else ""),
         short_axis=f"{comparison.metric.short_name}: {direction} is better",
         description=f"{comparison.score_name} on {one.dataset.name}: {listing(said)}.",
@@ -310,13 +311,19 @@ def scores_table(view: ReleaseView, task: TaskCard, result: Result, names: dict[
                     ),
                     cells.score_cell(score),
                     _on_scale(score, least) if _is_drawn(view, score) else Cell("–"),
-                    Cell(f"{score.n_units:,}", (score.n_units,), small=f"{score.unit}s"),
+                    _units(score),
                     *(Cell(number(value), (value,)) for value in score.by_seed if several),
                 )
             )
         )
     caption = "All scores, with the value of each seed" if several else "All scores"
     return Table("scores-table", caption, tuple(columns), tuple(rows))
+
+
+def _units(score: Score) -> Cell:
+    if score.n_units is None:
+        return Cell("–", (None,), hover="The source does not say how many")
+    return Cell(f"{score.n_units:,}", (score.n_units,), small=f"{score.unit}s")
 
 
 def _ends(score: Score) -> tuple[float, ...]:

@@ -98,7 +98,7 @@ def _tiles(renderer: Renderer) -> list[TaskTile]:
             )
         )
     # Tasks with something to show come first, and planned ones last.
-    return sorted(tiles, key=lambda tile: (tile.figure is None, tile.task.implementation is None, tile.task.id))
+    return sorted(tiles, key=lambda tile: (tile.figure is None, tile.task.is_planned, tile.task.id))
 
 
 def _mini(renderer: Renderer, comparison: TaskComparison, one: DatasetComparison) -> Figure | None:

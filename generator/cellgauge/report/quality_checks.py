@@ -337,7 +337,7 @@ def at_ceiling(view: ReleaseView, comparisons: Comparisons) -> Checked:
     """Name datasets on which the baseline is within noise of the metric's best: they cannot discriminate."""
     findings, n_checked = [], 0
     for comparison, one in _on_datasets(comparisons):
-        row = one.row(comparison.task.baseline)
+        row = one.row(comparison.task.baseline) if comparison.task.baseline else None
         metric = comparison.metric
         ceiling = metric.range.max if metric.direction == "higher" else metric.range.min
         if row is None or row.outdated or row.score is None or row.score.interval is None or ceiling is None:

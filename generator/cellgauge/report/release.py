@@ -63,12 +63,19 @@ class ReleaseView:
     @property
     def data_date(self) -> dt.date | None:
         """The day on which the newest result was finished."""
-        return max((result.finished_at.date() for result in self.results.values()), default=None)
+        return max((one.finished_at.date() for one in self.results.values() if one.finished_at), default=None)
 
     @property
     def day(self) -> dt.date | None:
-        """The date of the release: on which it was frozen, or on which its newest result was finished."""
-        return self.frozen.frozen_on if self.frozen else self.data_date
+        """The date of the release: on which it was frozen, was imported, or on which its newest result was finished."""
+        reported = self.meta.reported if self.meta else None
+        made = reported.retrieved if reported and self.results else self.data_date
+        return self.frozen.frozen_on if self.frozen else made
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether others measured what it shows: then nothing is ranked or judged."""
+        return self.meta is not None and self.meta.kind == "reported"
 
     def cited(
         self, address: str, title: str = "", digest: str | None = None, digest_of: str = "Content"

@@ -31,7 +31,9 @@ def scored_cells(view: ReleaseView, results: Iterable[Result]) -> Scored:
         if result.status != "done" or view.outdated(result) is not None:
             continue
         name = view.cards.tasks[result.task.id].name
-        amounts.setdefault(name, set()).update(score.n_units for score in result.scores if score.unit == "cell")
+        amounts.setdefault(name, set()).update(
+            score.n_units for score in result.scores if score.unit == "cell" and score.n_units is not None
+        )
         counts = result.details.get("label_counts")
         if isinstance(counts, dict) and counts and name not in by_task:
             by_task[name] = {label: n for label, n in counts.items() if isinstance(n, int | float)}

@@ -133,7 +133,7 @@ def standings(view: ReleaseView, comparison: TaskComparison) -> Standings:
         values = {id_: made.value for id_, made in skills.items() if isinstance(made, Skill)}
         entries = [_entry(one, "primary", task.primary.key, values.get(one.dataset.id)) for one in measured]
         found.append(Standing(model, rows, skills, aggregate(entries) if entries else None))
-    found = _with_ranks(_with_coverage(found), task.protocol.level)
+    found = _with_ranks(_with_coverage(found), task.protocol.confidence)
     found.sort(key=_place)
     return Standings(comparison, datasets, tuple(found), _sensitivity(view, comparison, measured, found))
 

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from cellgauge import __version__
 from cellgauge.cards.problems import UserError
-from cellgauge.cards.project import CARDS, FOLDERS, MANIFEST, Cards, Project
+from cellgauge.cards.project import CARDS, FOLDERS, IMPORT, MANIFEST, Cards, Project
 from cellgauge.results.manifest import (
     Code,
     Frozen,
@@ -84,7 +84,8 @@ def freeze(
             return _freeze_again(project, about, doi, corrects)
         about = _correcting(project, folder, about, corrects, because)
         counts = _checked(folder, cards)
-        _copy_cards(project, folder)
+        if not (folder / IMPORT).is_file():  # an imported release has its own cards from the beginning
+            _copy_cards(project, folder)
         manifest = Manifest(
             release=release,
             frozen_on=day,

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 
 from cellgauge.cards.base import Digest, Doi, Id
 from cellgauge.cards.problems import UserError
-from cellgauge.cards.project import MANIFEST, Project
+from cellgauge.cards.project import IMPORT, MANIFEST, Project
 from cellgauge.results.schema import Record, Release, Status
 from cellgauge.results.store import BrokenResult, fault_of
 
@@ -65,8 +65,8 @@ class Manifest(Record):
     frozen_on: dt.date
     doi: Doi | None = Field(description="Under which the release was deposited; null: none was known")
     result_schema: int = Field(description="The version of the format of the results")
-    protocol: Digest
-    protocol_date: dt.date
+    protocol: Digest | None = Field(description="null: reported by others, and not registered here")
+    protocol_date: dt.date | None
     code: Code
     environment: Software
     counts: dict[Status, int] = Field(description="How many evaluations ended how")
@@ -123,6 +123,18 @@ def refuse_frozen(project: Project, release: str) -> None:
             f"release {release} is frozen and never changes. Name a new release; one that corrects it says so with: "
             f"cellgauge freeze NEW --corrects {release} --because REASON"
         )
+
+
+def refuse_reported(project: Project, release: str) -> None:
+    """Refuse to compute in a release of what others measured.
+
+    Raises
+    ------
+    UserError
+        When it was imported.
+    """
+    if (project.release(release) / IMPORT).is_file():
+        raise UserError(f"release {release} holds what others measured and reported; measure in another release")
 
 
 def changes(project: Project, release: str) -> list[Change]:

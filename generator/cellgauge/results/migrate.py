@@ -25,7 +25,12 @@ def _to_third(values: Values) -> Values:
     return {**values, "protocol": None}
 
 
-STEPS: dict[int, Callable[[Values], Values]] = {1: _to_second, 2: _to_third}
+def _to_fourth(values: Values) -> Values:
+    """Version 4 can hold what others measured and reported; up to then everything was measured here."""
+    return {**values, "reported": None}
+
+
+STEPS: dict[int, Callable[[Values], Values]] = {1: _to_second, 2: _to_third, 3: _to_fourth}
 """From each earlier version to the next."""
 
 

@@ -22,10 +22,10 @@ from pydantic import (
     model_validator,
 )
 
-from cellgauge.cards.base import Digest, Id, Scalar
+from cellgauge.cards.base import Digest, Id, Scalar, Url
 from cellgauge.cards.canonical import digest
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 Empty = Literal[
     "not_run",
@@ -40,6 +40,7 @@ Empty = Literal[
     "needs_gpu",
     "invalid_input",
     "invalid_output",
+    "not_reported",
 ]
 """Why an evaluation has no scores. Nothing is imputed, and no failure is stored as 0."""
 
@@ -59,6 +60,7 @@ EXPLANATION: dict[str, str] = {
     "needs_gpu": "The model needs a GPU and the machine had none.",
     "invalid_input": "The dataset does not hold what the task needs.",
     "invalid_output": "The model's output broke the rules and was refused.",
+    "not_reported": "The source of these reported results gives no score for it.",
 }
 """What each status means, in a sentence a reader can be shown."""
 
@@ -155,7 +157,9 @@ class Score(Named):
     by_seed: list[FiniteFloat] = Field(min_length=1, description="One value per entry of the result's seeds")
     interval: Interval | None = Field(description="null where there are too few units for one")
     why_no_interval: str | None = Field(default=None, description="Where there is none")
-    n_units: int = Field(ge=1, description="How many units were scored")
+    n_units: int | None = Field(
+        ge=1, description="How many units were scored; null: reported, and the source does not say"
+    )
     unit: str = Field(description="What a unit is: cell, perturbation, sample, time point")
 
 
@@ -215,10 +219,29 @@ class Gate(Record):
     measured: dict[str, FiniteFloat] = {}
 
 
+class Origin(Record):
+    """Who published results that were not measured here, and under which terms."""
+
+    source: str = Field(min_length=1, description="Who measured and published them")
+    version: str | None = Field(description="Of what was published; null: not known")
+    url: Url | None = Field(description="Where the source is found")
+    licence: str | None = Field(description="Of the published results; null: not known")
+    published: dt.date | None = Field(description="When they were published; null: the source does not say")
+    caveats: list[str] = Field(description="What has to be known to read them, a sentence each")
+
+
+class Reported(Origin):
+    """That a result was measured by others, and how they name it."""
+
+    tool: str | None = Field(description="What they computed it with, and its version; null: not known")
+    place: str = Field(min_length=1, description="Where it stands in the source's files")
+    keys: dict[str, JsonValue] = Field(description="The source's own names of model, dataset, task and metrics")
+
+
 class Result(Record):
     """One attempted evaluation: one model × dataset × task."""
 
-    schema_version: Literal[3] = 3
+    schema_version: Literal[4] = 4
     key: Digest = Field(description="Of the inputs; decides whether this is already done")
     result_id: Digest = Field(description="Of scores and provenance, without times, resources and host")
     release: str = Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$")
@@ -245,11 +268,30 @@ class Result(Record):
     resources: Resources | None
     log: str | None = Field(default=None, description="The end of the log of a failure, or of a container")
     started_at: UtcTime | None
-    finished_at: UtcTime
+    finished_at: UtcTime | None = Field(description="null: reported, and the source does not say when")
+    reported: Reported | None = Field(default=None, description="Who measured it, if others did; null: measured here")
+
+    @model_validator(mode="after")
+    def _measured_or_reported(self) -> Result:
+        if self.reported is None:
+            if self.finished_at is None:
+                raise ValueError("a result that was measured here says when it was finished")
+            if unsized := next((score.key for score in self.scores if score.n_units is None), None):
+                raise ValueError(f"{unsized}: a score that was measured here says how many units were scored")
+            return self
+        if self.protocol or self.environment or self.embedding_environments or self.gates or self.seeds:
+            raise ValueError("a reported result has no protocol, environment, gates or seeds of ours")
+        for score in self.scores:
+            if score.interval is not None or not score.why_no_interval or score.by_seed != [score.value]:
+                raise ValueError(f"{score.key}: a reported score is one value without an interval, and says why")
+        return self
 
     @model_validator(mode="after")
     def _scores_or_reason(self, info: ValidationInfo) -> Result:
-        if self.status == "done":
+        if self.status == "done" and self.reported is not None:
+            if not self.scores or self.replicates is not None or self.reason is not None:
+                raise ValueError("a reported result that is done has scores, and neither replicates nor a reason")
+        elif self.status == "done":
             if not self.scores or self.replicates is None or self.reason is not None:
                 raise ValueError("a result that is done has scores and replicates, and no reason")
             if self.replicates.file != f"{self.model.id}.npy":
@@ -338,6 +380,12 @@ class Correction(Record):
     reason: str = Field(min_length=1)
 
 
+class Imported(Origin):
+    """Where all results of a reported release come from."""
+
+    retrieved: dt.date = Field(description="When its files were obtained")
+
+
 class Release(Record):
     """What a release is: ``release.yaml``."""
 
@@ -346,6 +394,25 @@ class Release(Record):
     title: str
     kind: Literal["measured", "reported"]
     rehearsal: bool = Field(description="Not meant to be cited: a demonstration or a trial")
-    protocol: Digest = Field(description="Of the protocol that holds, the last one in protocol.json")
-    protocol_date: dt.date = Field(description="On which it was registered")
+    protocol: Digest | None = Field(
+        description="Of the protocol that holds, the last one in protocol.json; null: reported, and not registered here"
+    )
+    protocol_date: dt.date | None = Field(description="On which it was registered")
     corrects: Correction | None = None
+    reported: Imported | None = Field(default=None, description="Who measured what is reported; null: measured here")
+
+    @model_validator(mode="after")
+    def _kind_is_true(self) -> Release:
+        is_reported = self.kind == "reported"
+        if is_reported != (self.reported is not None):
+            raise ValueError("reported: needed with, and only with, kind reported")
+        if is_reported != (self.protocol is None) or is_reported != (self.protocol_date is None):
+            raise ValueError("protocol and protocol_date: needed with, and only with, kind measured")
+        return self
+
+    @property
+    def day(self) -> dt.date:
+        """The date by which releases are ordered: of its protocol, or of its import."""
+        day = self.reported.retrieved if self.reported else self.protocol_date
+        assert day is not None  # noqa: S101 (the validator looked)
+        return day

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import io
 import json
@@ -279,7 +280,13 @@ def read_release(folder: Path) -> Release:
 def list_releases(folder: Path) -> list[str]:
     """Return the names of the releases in a project's ``results`` folder, the one to show first last.
 
-    Releases that are meant to be cited come after rehearsals, then the later protocol date counts.
+    Measured ones come after what others reported, those that are meant to be cited after rehearsals, and then the later
+    date counts.
     """
     found = [(read_release(path.parent), path.parent.name) for path in sorted(folder.glob("*/release.yaml"))]
-    return [name for release, name in sorted(found, key=lambda x: (not x[0].rehearsal, x[0].protocol_date, x[1]))]
+
+    def place(one: tuple[Release, str]) -> tuple[bool, bool, dt.date, str]:
+        about, name = one
+        return about.kind == "measured", not about.rehearsal, about.day, name
+
+    return [name for _, name in sorted(found, key=place)]

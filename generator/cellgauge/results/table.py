@@ -25,6 +25,8 @@ class Field:
 
 COLUMNS: dict[str, Field] = {
     "release": Field("string", "The release"),
+    "kind": Field("string", "measured here, or reported: measured and published by others"),
+    "source": Field("string", "Who measured what is reported; empty for what was measured here"),
     "task": Field("string", "Id of the task"),
     "task_version": Field("int64", "Version of the task's protocol"),
     "dataset": Field("string", "Id of the dataset"),
@@ -42,9 +44,9 @@ COLUMNS: dict[str, Field] = {
     "low": Field("float64", "Lower end of its interval"),
     "high": Field("float64", "Upper end of its interval"),
     "level": Field("float64", "Level of the interval, such as 0.95"),
-    "n_units": Field("int64", "How many units were scored"),
+    "n_units": Field("int64", "How many units were scored; empty where a source of reported results does not say"),
     "unit": Field("string", "What a unit is: cell, perturbation, sample or time point"),
-    "n_seeds": Field("int64", "How many seeds it was computed with"),
+    "n_seeds": Field("int64", "How many seeds it was computed with; 0: reported"),
     "leakage": Field("string", "green, yellow, red or gray: whether the model had seen the data; empty for controls"),
     "embedding_wall_s": Field("float64", "Wall time in seconds of obtaining all outputs"),
     "peak_memory_mb": Field("float64", "Peak memory in MiB"),
@@ -92,6 +94,8 @@ def _row(result: Result, score: Score | Undefined | None) -> Row:
     resources = result.resources
     known: Row = {
         "release": result.release,
+        "kind": "measured" if result.reported is None else "reported",
+        "source": None if result.reported is None else result.reported.source,
         "task": result.task.id,
         "task_version": result.task.version,
         "dataset": result.dataset.id,

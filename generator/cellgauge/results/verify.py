@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cellgauge.cards.problems import UserError, did_you_mean
-from cellgauge.cards.project import Project
+from cellgauge.cards.project import IMPORT, Project
+from cellgauge.results.imported import read_import
 from cellgauge.results.manifest import changes, files_of, is_frozen, read_index, sha256_of, verified_manifest
 from cellgauge.results.protocol import read_protocols
 from cellgauge.results.store import read_plan, read_release, read_replicates, read_result, result_files
@@ -84,6 +85,7 @@ def _unreadable(folder: Path) -> Iterator[str]:
     readers: list[tuple[Path, Callable[[Path], object]]] = [
         (folder / "release.yaml", lambda path: read_release(path.parent)),
         (folder / "plan.json", lambda path: read_plan(path.parent)),
+        (folder / IMPORT, lambda path: read_import(path.parent)),
         (folder / "protocol.json", lambda path: read_protocols(path.parent)),
         *((path, _read_with_replicates) for path in result_files(folder)),
     ]

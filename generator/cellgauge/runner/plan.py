@@ -15,12 +15,19 @@ from cellgauge.cards.canonical import digest
 from cellgauge.cards.dataset import DatasetCard
 from cellgauge.cards.function import code_digest, file_digest
 from cellgauge.cards.image import image_digest
-from cellgauge.cards.model import ContainerModel, FunctionModel, ModelCard, PlannedModel, PrecomputedModel
+from cellgauge.cards.model import (
+    ContainerModel,
+    FunctionModel,
+    ModelCard,
+    PlannedModel,
+    PrecomputedModel,
+    ReportedModel,
+)
 from cellgauge.cards.problems import UserError
 from cellgauge.cards.project import Cards, Project
 from cellgauge.cards.task import Stress, TaskCard
 from cellgauge.models.cache import embedding_key
-from cellgauge.results.manifest import refuse_frozen
+from cellgauge.results.manifest import refuse_frozen, refuse_reported
 from cellgauge.results.protocol import register
 from cellgauge.results.schema import Empty, Pair, Plan, Release, Result
 from cellgauge.results.store import (
@@ -96,6 +103,7 @@ def save_plan(project: Project, cards: Cards, release: str, filters: Filters, *,
     Under a lock, so that two runs with different filters keep each other's pairs.
     """
     refuse_frozen(project, release)
+    refuse_reported(project, release)
     folder = project.release(release)
     with lock(folder, "plan"):
         plan = make_plan(project, cards, release, filters)
@@ -211,6 +219,8 @@ def _not_at_hand(model: ModelCard, dataset: DatasetCard) -> tuple[Empty, str] | 
     """Say why a model's output cannot be had anywhere."""
     if isinstance(model.obtain, PlannedModel):
         return "not_run", model.obtain.reason
+    if isinstance(model.obtain, ReportedModel):
+        return "not_run", f"{model.name} was run by others, and cannot be obtained here"
     if isinstance(model.obtain, ContainerModel) and (files := model.obtain.unpinned_weights):
         said = f"nobody has opened {_and(files)} with cellgauge yet, and the card names no digest"
         return "weights_unavailable", f"The weights of {model.name}: {said}"

@@ -53,6 +53,8 @@ def judge_leakage(model: ModelCard, dataset: DatasetCard) -> LeakageJudgement:
             evidence=f"{judgement.reason} (confidence: {judgement.confidence})",
             split=judgement.split,
         )
+    if model.pretrained is None:
+        return LeakageJudgement(**{"class": "gray"}, evidence="The source does not say what the model was trained on.")
     if not model.pretrained:
         seen = "Not pretrained"
         if model.fit == "dataset":

@@ -96,7 +96,7 @@ def _interval(task: TaskCard, bounds: Range, evaluation: Evaluation, position: i
 
     An interval without width misses its own point by the rounding of the replicates; that is mended.
     """
-    level = task.protocol.level
+    level = task.protocol.confidence
     found = evaluation.interval(position, level)
     if found is None:
         return None

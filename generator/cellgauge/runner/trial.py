@@ -183,7 +183,7 @@ def _obsm(path: Path, key: str) -> Any:
 
 def references(cards: Cards, task: TaskCard) -> list[ModelCard]:
     """Return what an embedding is shown beside: the task's baseline, then its controls."""
-    return [cards.models[one] for one in dict.fromkeys([task.baseline, *task.controls])]
+    return [cards.models[one] for one in dict.fromkeys([task.compared_with, *task.controls])]
 
 
 def try_tasks(
@@ -231,6 +231,7 @@ def try_tasks(
                 evaluations[model.id] = evaluate(task, prepare, outputs, cells, data.stream)
             except UnscorableError as error:
                 absent[model.id] = str(error)
+        base = evaluations.get(task.compared_with)
         yield Trial(
             task=task,
             scored=scored(cards.metrics, task, mine, {}),
@@ -238,8 +239,10 @@ def try_tasks(
             details=mine.details,
             references={model: scored(cards.metrics, task, one, {}) for model, one in evaluations.items()},
             absent=absent,
-            difference=_difference(cards, task, task.primary, mine, evaluations.get(task.baseline)),
-            guarded=_difference(cards, task, task.guard, mine, evaluations.get(task.baseline)) if task.guard else None,
+            difference=_difference(cards, task, task.primary, mine, base),
+            guarded=_difference(cards, task, task.guard, mine, evaluations.get(task.compared_with))
+            if task.guard
+            else None,
         )
 
 
@@ -277,7 +280,7 @@ def _difference(
     sign = 1 if cards.metrics[score.metric].direction == "higher" else -1
     here, there = mine.keys.index(key), base.keys.index(key)
     ours, theirs = mine.replicates[here].astype(float), base.replicates[there].astype(float)
-    level = task.protocol.level
+    level = task.protocol.confidence
     if mine.method == "bootstrap":
         value, base_value = float(mine.by_seed[here].mean()), float(base.by_seed[there].mean())
         return paired_difference(value, base_value, ours, theirs, level=level, sign=sign)
