@@ -65,7 +65,8 @@ def export_crate(project: Project, rows: list[Row], cited: Cited, out: Path) -> 
 
 def _described(cited: Cited) -> Any:
     crate = _library().ROCrate()
-    crate.name, crate.description, crate.license = cited.name, _ABOUT, LICENCE
+    by = f"Reported results: measured by {cited.reported_by}, not by cellgauge. " if cited.reported_by else ""
+    crate.name, crate.description, crate.license = cited.name, by + _ABOUT, LICENCE
     crate.datePublished = cited.day
     authors = {"@id": "#authors", "@type": "Organization", "name": AUTHORS}
     crate.creator = crate.add_jsonld(authors)

@@ -19,6 +19,8 @@ _ABOUT = (
     "each attempt without scores. It holds no expression values."
 )
 
+_REPORTED = "Reported results: measured by {}, not by cellgauge, and never ranked."
+
 
 def export_croissant(rows: list[Row], cited: Cited, out: Path) -> Path:
     """Write ``<release>.csv`` and ``<release>.croissant.json``, which describes it, into ``out``.
@@ -73,7 +75,7 @@ def _described(mlc: Any, cited: Cited, name: str, data: bytes) -> dict[str, Any]
     )
     metadata = mlc.Metadata(
         name=f"cellgauge-{cited.release}",
-        description=_ABOUT,
+        description=_ABOUT if cited.reported_by is None else f"{_REPORTED.format(cited.reported_by)} {_ABOUT}",
         url=cited.address,
         license=[LICENCE],
         cite_as=cited.bibtex,

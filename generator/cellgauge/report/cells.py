@@ -127,7 +127,9 @@ def dataset_badges(dataset: DatasetCard) -> tuple[Badge, ...]:
     if dataset.demonstration is not None:
         badges.append(Badge("demonstration", "plain", dataset.demonstration))
     if not dataset.pinned:
-        badges.append(Badge("not opened yet", "gray", "Its card names no digest, and nothing is evaluated on it"))
+        badges.append(
+            Badge("not opened yet", "gray", "Its card names no digest, and cellgauge evaluates nothing on it")
+        )
     return tuple(badges)
 
 
@@ -151,6 +153,13 @@ def score_cell(score: Score | None, *, href: str | None = None, why: str | None 
         return Cell(number(score.value), (score.value, None, None), small="no interval", href=href, hover=why)
     low, high = score.interval.low, score.interval.high
     return Cell(number(score.value), (score.value, low, high), small=interval(low, high), href=href)
+
+
+def reported_cell(score: Score | None, why: str | None = None) -> Cell:
+    """Return a score that others measured, with that said below it; it downloads as its value."""
+    if score is None:
+        return Cell("–", (None,), hover=why or "", small="undefined" if why else "")
+    return Cell(number(score.value), (score.value,), small="reported", hover=score.why_no_interval or "")
 
 
 def difference_cell(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from cellgauge.cards.problems import UserError
 from cellgauge.report.release import Place, place_of
 from cellgauge.results.protocol import Protocol, differences, read_protocols
 from cellgauge.results.schema import Environment, Result, Score
@@ -104,9 +105,14 @@ def changes_between(before: Path, after: Path) -> Changes:
     Raises
     ------
     UserError
-        When there is no such release, or one of its files is broken.
+        When there is no such release, one of its files is broken, or one was measured and the other reported.
     """
-    read_release(before), read_release(after)
+    kinds = [read_release(folder).kind for folder in (before, after)]
+    if kinds[0] != kinds[1]:
+        raise UserError(
+            f"{before.name} is {kinds[0]} and {after.name} is {kinds[1]}: what others reported is not compared with "
+            "what was measured here"
+        )
     ours, theirs = ({place_of(one): one for one in read_results(folder)} for folder in (before, after))
     protocols = _by_digest(before) | _by_digest(after)
     endings, moves, n_same, n_scores = [], list[Move](), 0, 0

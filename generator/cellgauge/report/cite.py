@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,8 @@ class Cited:
     """The address that leads to the same page of the newest release; None for a site of one release by itself."""
     previous: str | None = None
     """The address of the same page of the release before; None where that has no such page."""
+    reported_by: str | None = None
+    """Who measured it, where others did: they are to be cited first."""
 
     @property
     def name(self) -> str:
@@ -63,6 +65,7 @@ class Cited:
     def text(self) -> str:
         """The reference as a sentence."""
         parts = [AUTHORS, self.title, f"cellgauge, release {self.release}, {self.day:%Y}"]
+        parts += [f"Reported results, measured by {self.reported_by}"] if self.reported_by else []
         parts += [f"{self.digest_of} {self.digest}"] if self.digest else []
         parts += [f"https://doi.org/{self.doi}"] if self.doi else []
         return f"{'. '.join(filter(None, parts))}. {self.address}"
@@ -76,7 +79,7 @@ class Cited:
             "year": f"{self.day:%Y}",
             "month": f"{self.day.month}",
             "howpublished": f"cellgauge, release {_escaped(self.release)}",
-            "note": f"{self.digest_of} {_escaped(self.digest)}" if self.digest else None,
+            "note": self._note(_escaped) or None,
             "doi": _escaped(self.doi) if self.doi else None,
             "url": self.address.replace("{", "%7B").replace("}", "%7D"),
         }
@@ -96,9 +99,13 @@ class Cited:
             "version": self.release,
             "URL": self.address,
         }
-        item |= {"note": f"{self.digest_of} {self.digest}"} if self.digest else {}
+        item |= {"note": note} if (note := self._note(str)) else {}
         item |= {"DOI": self.doi} if self.doi else {}
         return json.dumps([item], indent=2, ensure_ascii=False)
+
+    def _note(self, write: Callable[[str], str]) -> str:
+        said = [f"Reported results, measured by {write(self.reported_by)}"] if self.reported_by else []
+        return ". ".join([*said, *([f"{self.digest_of} {write(self.digest)}"] if self.digest else [])])
 
     @property
     def cff(self) -> bytes:
@@ -145,6 +152,7 @@ class Cited:
             "datePublished": self.day.isoformat(),
             "creator": {"@type": "Organization", "name": AUTHORS},
         }
+        about |= {"isBasedOn": self.reported_by} if self.reported_by else {}
         identifiers = [self.digest, f"https://doi.org/{self.doi}" if self.doi else None]
         about |= {"identifier": [one for one in identifiers if one]} if any(identifiers) else {}
         kinds = {"csv": "text/csv", "json": "application/json"}

@@ -15,6 +15,7 @@ from cellgauge.cards import MetricCard, ModelCard, TaskCard
 from cellgauge.report.dataset_comparison import DatasetComparison, Row, Said, compare_on
 from cellgauge.report.numbers import interval, listing, number, percent, plural
 from cellgauge.report.release import ReleaseView
+from cellgauge.report.reported_words import reported_sentence
 from cellgauge.results.schema import Result
 
 T = TypeVar("T", int, float, tuple[int, ...])
@@ -60,6 +61,8 @@ class TaskComparison:
     reference: ModelCard | None
     """The declared baseline; None only of a task that others measured."""
     datasets: tuple[DatasetComparison, ...]
+    reported_by: str | None = None
+    """Who measured it, where others did: then nothing is judged."""
     guard: MetricCard | None = None
     """Of the score that may not get worse, where the task has one."""
 
@@ -122,7 +125,9 @@ class TaskComparison:
         return {"resamples": " or ".join(resamples), "interval": " or ".join(intervals) + ", by dataset" * several}
 
     def verdict(self) -> Verdict:
-        """Say in one sentence what the task shows."""
+        """Say in one sentence what the task shows, or what is reported of it."""
+        if self.reported_by is not None:
+            return Verdict(*reported_sentence(self))
         if self.task.is_planned and not self.datasets:
             return Verdict("No results yet: this task is planned, and its protocol is published before any result.", "")
         if not any(one.rows for one in self.datasets):
@@ -343,7 +348,8 @@ def compare_task(view: ReleaseView, task: TaskCard) -> TaskComparison:
     metrics = view.cards.metrics
     guard = metrics[task.guard.metric] if task.guard else None
     reference = view.cards.models[task.baseline] if task.baseline else None
-    return TaskComparison(task, metrics[task.primary.metric], reference, ordered, guard)
+    by = view.meta.reported.source if view.meta and view.meta.reported else None
+    return TaskComparison(task, metrics[task.primary.metric], reference, ordered, by, guard)
 
 
 def _either(values: set[T], write: Callable[[T], str]) -> str:

@@ -55,6 +55,8 @@ class Row:
     """The ranks it may have among models and baseline."""
     adjusted_p: float | None = None
     """Holm-adjusted, where there is a word."""
+    apart: float | None = None
+    """Of a reported score: the difference to the reported baseline, positive where better. Nothing is judged by it."""
     note: str | None = None
     """Why there is no difference."""
     outdated: bool = False
@@ -174,6 +176,8 @@ def _compare_one(view: ReleaseView, task: TaskCard, result: Result, reference: R
         why = result.why_undefined(task.primary.key)
         return replace(row, note=f"no primary score: {why}" if why else "this result has no primary score")
     base = reference.score(task.primary.key) if reference else None
+    if result.reported is not None:
+        return replace(row, apart=None if base is None else sign * (row.score.value - base.value))
     if reference is None or base is None:
         return replace(row, note="not comparable: the baseline has no score here")
     if result.replicates is None or reference.replicates is None:

@@ -75,7 +75,7 @@ def find_empties(view: ReleaseView) -> list[Empty]:
         waits = pair.status == "to_run"
         reason = cells.sentence(pair.reason) or ("Planned to run, and not run yet." if waits else "")
         status = "not_run" if waits else pair.status
-        closed = status == "not_run" and not view.cards.datasets[pair.dataset].pinned
+        closed = status == "not_run" and not view.is_reported and not view.cards.datasets[pair.dataset].pinned
         kind = NOT_OPENED if closed else status
         found.append(Empty(pair.task, pair.dataset, pair.model, status, reason, "", kind))
     return sorted(found, key=lambda one: (one.task, one.dataset, one.model))
@@ -107,6 +107,8 @@ def counts_table(view: ReleaseView, empties: list[Empty]) -> Table:
         Column("datasets", "Datasets", numeric=True, hover="With scores"),
         Column("studies", "Studies", numeric=True, hover="Independent studies of measured data with scores"),
     )
+    if view.is_reported:
+        columns = tuple(column for column in columns if column.key != "to_run")
     rows = [_counts(view, empties, task.id, kinds) for task in view.cards.tasks.values()]
     rows = [row for row in rows if row.cells[1].raw != (0,)]
     if len(rows) > 1:
@@ -125,7 +127,8 @@ def _counts(view: ReleaseView, empties: list[Empty], task: str | None, kinds: li
     }
     to_run = len(done) + sum(one.kind not in _NEVER for one in here)
     by_kind = (sum(one.kind == kind for one in here) for kind in kinds)
-    numbers = [len(done) + len(here), to_run, len(done), *by_kind]
+    planned = [] if view.is_reported else [to_run]
+    numbers = [len(done) + len(here), *planned, len(done), *by_kind]
     name = cells.task_cell(view.cards.tasks[task]) if task else Cell("All", (None,))
     counts = (*numbers, len(datasets), len(studies))
     shown = (Cell(f"{count:,}", (count,)) if count else Cell("0", (0,), tone="control") for count in counts)
@@ -180,6 +183,10 @@ def summary(view: ReleaseView, empties: list[Empty]) -> str:
     """Say how many of what could be run have scores, and what else there is without."""
     done = len(view.done)
     total = done + len(empties)
+    if view.is_reported and total:
+        counts = {kind: sum(one.kind == kind for one in empties) for kind in _ordered({one.kind for one in empties})}
+        rest = f"; of the others, {_in_words(counts)}" if counts else ""
+        return f"The source reports scores for {done:,} of {plural(total, 'combination')} of its own{rest}."
     if not total:
         return "Nothing has been planned yet."
     counts = {kind: sum(one.kind == kind for one in empties) for kind in _ordered({one.kind for one in empties})}

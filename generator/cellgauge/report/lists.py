@@ -128,7 +128,7 @@ def models_table(view: ReleaseView, comparisons: dict[str, TaskComparison]) -> T
                 (
                     cells.model_cell(card, gates=view.gates_of(card.id))._replace(small=card.summary),
                     Cell("pretrained model" if card.pretrained else card.role),
-                    Cell(card.output),
+                    Cell(card.output if card.output != "unknown" else "–", (card.output,)),
                     Cell(f"{card.parameters:,}" if card.parameters is not None else "–", (card.parameters,)),
                     Cell(f"{better} of {len(judged)}" if judged else "–", (better if judged else None,)),
                     _count(view, card),
@@ -138,7 +138,9 @@ def models_table(view: ReleaseView, comparisons: dict[str, TaskComparison]) -> T
         )
     groups = {"baseline": "Baselines: what models have to beat", "control": "Controls: known outcomes, never ranked"}
     caption = "Models, baselines and controls" + (f"; with scores: {models_in_words(view)}" if view.done else "")
-    return Table("models", caption, columns, tuple(rows), groups, ("model", "ascending"))
+    table = Table("models", caption, columns, tuple(rows), groups, ("model", "ascending"))
+    kept = [column.key for column in columns if not (view.is_reported and column.key == "better")]
+    return table.part("models", caption, columns=kept)
 
 
 def models_in_words(view: ReleaseView) -> str:

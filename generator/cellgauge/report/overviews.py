@@ -66,11 +66,18 @@ def evaluations(
     decimals = max((one.decimals for one in found if one), default=SCORE_DECIMALS)
     rows = [_evaluation(view, comparisons[result.task.id], result, decimals) for result in results]
     rows.sort(key=lambda row: [alphabetical(cell.text) for cell in row.cells[:3]])
+    if view.is_reported:
+        without = [*without, *_NOT_REPORTED]
+        caption += f", reported by {view.meta.reported.source}" if view.meta and view.meta.reported else ""
     kept = [column.key for column in columns if column.key not in without]
     if any(result.leakage.leakage_class for result in results):
         caption += f". Leakage: {cells.NOT_AUDITED}"
     table = Table(id_, caption, tuple(columns), tuple(rows), sorted_by=(kept[0], "ascending"))
     return table.part(id_, caption, columns=kept)
+
+
+_NOT_REPORTED = ("verdict", "difference", "ranks", "gpu_memory_mb")
+"""Columns that results of others cannot fill."""
 
 
 def _evaluation(view: ReleaseView, comparison: TaskComparison, result: Result, decimals: int) -> TableRow:
@@ -84,6 +91,8 @@ def _evaluation(view: ReleaseView, comparison: TaskComparison, result: Result, d
         score, said, apart, ranks = cells.score_cell(None), status, cells.difference_cell(None), Cell("–", (None, None))
     else:
         score = cells.score_cell(row.score)
+        if view.is_reported and row.score is not None:
+            score = score._replace(small="reported")
         said = word_of(row)._replace(small=row.note or "" if row.outdated else "")
         apart = cells.difference_cell(row.difference, p=row.adjusted_p, decimals=decimals)
         ranks = ranks_of(row, one.n_ranks if one else None)
@@ -202,11 +211,20 @@ def _against_baseline(comparison: TaskComparison, one: DatasetComparison, row: R
     return mark_of(row, label, colour, decimals)
 
 
-def scores_on(comparison: TaskComparison, one: DatasetComparison, colours: dict[str, str]) -> Figure | None:
-    """Return the primary score of every model on one dataset, with a line at the baseline."""
+def scores_on(
+    comparison: TaskComparison, one: DatasetComparison, colours: dict[str, str], *, few: bool = False
+) -> Figure | None:
+    """Return the primary score of every model on one dataset, with a line at the baseline.
+
+    Parameters
+    ----------
+    few
+        Leave out controls and keep to six models, for a small figure among others.
+    """
     colours = in_one_chart(colours, [row.model.id for row in one.ranked])
+    by = f", reported by {comparison.reported_by}" if comparison.reported_by else ""
     marks = []
-    for row in one.rows:
+    for row in one.ranked[:6] if few else one.rows:
         if row.score is None:
             continue
         low, high, numbers = _drawn(row.score)
@@ -236,16 +254,16 @@ def scores_on(comparison: TaskComparison, one: DatasetComparison, colours: dict[
     direction = "right" if comparison.metric.direction == "higher" else "left"
     return Figure(
         marks=tuple(marks),
-        axis=f"{comparison.score_name}: {direction} is better"
+        axis=f"{comparison.score_name}{' (reported)' if by else ''}: {direction} is better"
         + (f"; the line is {reference.name}" if reference and line is not None else "")
         + ("; dashed, the agreement of replicates" if agreement is not None else ""),
-        short_axis=f"{comparison.metric.short_name}: {direction} is better",
-        description=f"{comparison.score_name} on {one.dataset.name}: {listing(said)}.",
+        short_axis=f"{comparison.metric.short_name}{' (reported)' if by else ''}: {direction} is better",
+        description=f"{comparison.score_name} on {one.dataset.name}{by}: {listing(said)}.",
         reference=line,
         dashed=agreement,
         bounds=(comparison.metric.range.min, comparison.metric.range.max),
         id=f"scores-{comparison.task.id}",
-        title=f"{comparison.task.name} on {one.dataset.name}: {comparison.score_name}",
+        title=f"{comparison.task.name} on {one.dataset.name}: {comparison.score_name}{by}",
         names=Column("model", "Model"),
         values=Column(comparison.task.primary.key, comparison.metric.short_name, ("", "low", "high"), numeric=True),
     )
@@ -309,7 +327,7 @@ def scores_table(view: ReleaseView, task: TaskCard, result: Result, names: dict[
                         badges=primary,
                         direction=score.direction,
                     ),
-                    cells.score_cell(score),
+                    cells.score_cell(score)._replace(small="reported") if result.reported else cells.score_cell(score),
                     _on_scale(score, least) if _is_drawn(view, score) else Cell("–"),
                     _units(score),
                     *(Cell(number(value), (value,)) for value in score.by_seed if several),

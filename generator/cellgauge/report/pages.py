@@ -24,9 +24,11 @@ from cellgauge.report.many import Work
 from cellgauge.report.missing import missing_pairs
 from cellgauge.report.missing_page import missing_page
 from cellgauge.report.numbers import plural, size_in_words
+from cellgauge.report.overviews import scores_on
 from cellgauge.report.page import CARD_BOOST, Page
 from cellgauge.report.quality_page import quality_page
 from cellgauge.report.render import Renderer
+from cellgauge.report.reported import reported_task_works
 from cellgauge.report.result_pages import result_works
 from cellgauge.report.scored import scored_cells
 from cellgauge.report.tables import Table
@@ -46,10 +48,11 @@ def page_works(renderer: Renderer, home: tuple[dict[str, Any], str], kept: KeptP
         Pages of results that were drawn before.
     """
     cards = renderer.view.cards
+    works = reported_task_works if renderer.view.is_reported else task_works
     return [
         partial(home_page, renderer, *home),
         partial(index_pages, renderer),
-        *(work for task in cards.tasks.values() for work in task_works(renderer, task)),
+        *(work for task in cards.tasks.values() for work in works(renderer, task)),
         *(partial(family_page, renderer, family) for family in cards.families.values()),
         *(partial(dataset_page, renderer, dataset) for dataset in cards.datasets.values()),
         *(partial(model_page, renderer, model) for model in cards.models.values()),
@@ -102,16 +105,21 @@ def _tiles(renderer: Renderer) -> list[TaskTile]:
 
 
 def _mini(renderer: Renderer, comparison: TaskComparison, one: DatasetComparison) -> Figure | None:
+    if comparison.reported_by is not None:
+        return scores_on(comparison, one, renderer.colours, few=True)
     return forest(comparison, one, renderer.colours, few=True)
 
 
 def _worth_showing(one: DatasetComparison, full: set[tuple[str | None, str | None]], task: TaskCard) -> tuple[int, ...]:
     """Return what the dataset of a small figure is chosen by: measured, room above the baseline, most models."""
-    return (kind_of(one) == "measured", (task.id, one.dataset.id) not in full, len(one.judged))
+    n_models = len(one.judged) or len(one.ranked)
+    return (kind_of(one) == "measured", (task.id, one.dataset.id) not in full, n_models)
 
 
 def _why_shown(comparison: TaskComparison, one: DatasetComparison, full: set[tuple[str | None, str | None]]) -> str:
     kind = kind_of(one)
+    if comparison.reported_by is not None:
+        return "Shown of all datasets: the one with the most models."
     all_full = all(
         (comparison.task.id, other.dataset.id) in full for other in comparison.datasets if kind_of(other) == kind
     )
@@ -147,6 +155,8 @@ def index_pages(renderer: Renderer) -> Iterator[Page]:
     view = renderer.view
     tiles = _tiles(renderer)
     intro = "Each task is a biological question with a fixed protocol, one primary score and one baseline."
+    if view.is_reported:
+        intro = "Each task is a question that others asked; what they report stands here, and nothing is ranked."
     yield Page("tasks/", "Tasks", intro, renderer.fragment("tasks.html", "tasks/", tiles=tiles, intro=intro), boost=2)
     shown = [
         ("datasets/", "Datasets", "The cells that models are evaluated on, and which column plays which role.",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from cellgauge.cards.silence import PLACES, Silence
 from cellgauge.report.numbers import plural
-from cellgauge.report.quality_checks import CHECKS, Check, Checked, Comparisons, Finding, Severity
+from cellgauge.report.quality_checks import CHECKS, NOT_OF_REPORTED, Check, Checked, Comparisons, Finding, Severity
 from cellgauge.report.release import ReleaseView
 
 
@@ -43,6 +43,8 @@ def inspect(view: ReleaseView, comparisons: Comparisons) -> Quality:
     """
     if view.name is None:
         return Quality()
+    if view.is_reported:
+        return _of_reported(view, comparisons)
     checked = [(check, check.run(view, comparisons)) for check in CHECKS]
     silences, used, findings = view.cards.silences, set[Silence](), []
     for finding in (finding for _, one in checked for finding in one.findings):
@@ -54,6 +56,17 @@ def inspect(view: ReleaseView, comparisons: Comparisons) -> Quality:
     last = Check("silences", "Silences", _checked_already)
     checked.append((last, Checked(plural(len(silences), "silence"), idle)))
     return Quality(tuple(checked), (*findings, *idle))
+
+
+def _of_reported(view: ReleaseView, comparisons: Comparisons) -> Quality:
+    """Run the checks that what others measured can be asked; of each other one, say why it does not apply."""
+    checked = [
+        (check, Checked("nothing", unchecked=f"does not apply: {why}") if why else check.run(view, comparisons))
+        for check in CHECKS
+        for why in [NOT_OF_REPORTED.get(check.id)]
+    ]
+    findings = tuple(replace(finding, severity="note") for _, one in checked for finding in one.findings)
+    return Quality(tuple(checked), findings)
 
 
 def _checked_already(_view: ReleaseView, _comparisons: Comparisons) -> Checked:

@@ -424,6 +424,22 @@ def changed_protocol(view: ReleaseView, _comparisons: Comparisons) -> Checked:
     return Checked(f"protocol {short_digest(last.digest)}, {when}, {since}", tuple(findings))
 
 
+NOT_OF_REPORTED: dict[CheckId, str] = {
+    "protocol": "the source's protocol was not registered here",
+    "control-order": "cards of reported metrics do not say which control should be first",
+    "beaten-control": "cards of reported metrics do not say which control should be first",
+    "failed-gates": "sanity checks take the model itself, and others ran it",
+    "unverified-data": "others used the cells, and their bytes were never here",
+    "outdated": "a reported release has its own cards",
+    "not-run": "nothing is run in a reported release",
+    "not-planned": "nothing is planned in a reported release",
+    "at-ceiling": "it takes intervals, and the source gives none",
+    "saturated": "it takes intervals, and the source gives none",
+    "zero-width": "it takes intervals, and the source gives none",
+    "no-interval": "the source gives none, for any score",
+}
+"""Why a check does not apply to what others measured."""
+
 CHECKS = (
     Check("protocol", "Protocols changed after results were seen", changed_protocol),
     Check("control-order", "Controls in the order that metric cards declare", control_order),

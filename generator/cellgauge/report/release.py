@@ -91,7 +91,9 @@ class ReleaseView:
             return None
         if not title and self.frozen:
             digest, digest_of = self.frozen.manifest, "Manifest"
-        return Cited(self.name, self.day, address, title, digest, digest_of, self.frozen.doi if self.frozen else None)
+        doi = self.frozen.doi if self.frozen else None
+        by = self.meta.reported.source if self.meta and self.meta.reported else None
+        return Cited(self.name, self.day, address, title, digest, digest_of, doi, by)
 
     def had_before(self, path: str) -> bool:
         """Whether the release before this one has the page at an address, too."""

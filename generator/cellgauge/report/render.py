@@ -61,7 +61,9 @@ class Renderer:
         }
         with beside(partial(inspect, view, self.comparisons)) as inspected:
             self.healths = healths(view, self.comparisons.values())
-            self.pairs: dict[tuple[str, str], ModelPair] = compare_pairs(view, self.comparisons)
+            # What others measured has no replicates, and no two models of it can be told apart.
+            compared = {} if view.is_reported else self.comparisons
+            self.pairs: dict[tuple[str, str], ModelPair] = compare_pairs(view, compared)
             self.quality: Quality = inspected()
         self.maps: dict[str, DatasetMaps] = {
             dataset.id: dataset_maps(view, dataset, self._order_on(dataset.id))

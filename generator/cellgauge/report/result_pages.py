@@ -74,9 +74,10 @@ def result_page(renderer: Renderer, result: Result) -> Page:
     matrix = confusion_of(task, result, "confusion-matrix", model.name)
     shown = {key: value for key, value in result.details.items() if matrix is None or key != matrix_key(task)}
     colour = overviews.colour_of(renderer.colours, model)
+    apart = number(row.apart, signed=True) if row and row.apart is not None else None
     difference = cells.difference_cell(row.difference, p=row.adjusted_p, decimals=one.decimals) if one and row else None
     model_badges = cells.model_cell(model, role=row.role if row else None, gates=result.gates).badges
-    title = f"{model.name} on {dataset.name}: {task.name}"
+    title = f"{model.name} on {dataset.name}: {task.name}{', as reported' if result.reported else ''}"
     cited = renderer.cited(path, title, result.result_id, "Result")
     html = renderer.fragment(
         "result.html",
@@ -90,7 +91,7 @@ def result_page(renderer: Renderer, result: Result) -> Page:
         badges=(*cells.dataset_badges(dataset), *model_badges),
         scores=overviews.scores_table(view, task, result, names),
         spread=distributions(view, comparison, one, row, colour) if one and row else [],
-        units=by_unit(comparison, row, colour) if row and row.score else None,
+        units=by_unit(comparison, row, colour) if row and row.score and not result.reported else None,
         names=names,
         details=read_details(shown, result.seeds, views),
         matrix=matrix,
@@ -102,6 +103,7 @@ def result_page(renderer: Renderer, result: Result) -> Page:
         number=number,
         score_cell=cells.score_cell,
         difference=difference,
+        apart=apart,
         leakage=cells.leakage_cell(result),
         wall=cells.wall_cell(result.resources),
         memory=cells.memory_cell(result.resources),

@@ -81,7 +81,8 @@ def banner(meta: Release | None) -> Markup:
     if meta is not None and meta.rehearsal:
         said.append(("Rehearsal release", "made to try the machinery, not to be cited."))
     if meta is not None and meta.kind == "reported":
-        said.append(("Reported results", "published elsewhere, not measured here."))
+        by = meta.reported.source if meta.reported else "others"
+        said.append(("Reported results", f"measured by {by}, not by cellgauge; nothing here is ranked."))
     return Markup("\n").join(Markup("<strong>{}:</strong> {}").format(*one) for one in said)
 
 
