@@ -211,6 +211,8 @@ def results_table(view: ReleaseView, task: str | None = None) -> Table:
 def range_text(metric: MetricCard) -> str:
     """Return the values that a metric's definition allows."""
     bounds = (metric.range.min, metric.range.max)
+    if metric.reported and bounds == (None, None):
+        return "not stated by the source"
     low, high = (None if bound is None else f"{bound:g}".replace("-", "−") for bound in bounds)
     if low is None:
         return "any number" if high is None else f"at most {high}"

@@ -88,7 +88,8 @@ def _evaluation(view: ReleaseView, comparison: TaskComparison, result: Result, d
     href = cells.page_of(result)
     if row is None:
         status = Cell(cells.status_text(result.status), small=view.outdated(result) or "", tone="control")
-        score, said, apart, ranks = cells.score_cell(None), status, cells.difference_cell(None), Cell("–", (None, None))
+        score = status if view.is_reported else cells.score_cell(None)
+        said, apart, ranks = status, cells.difference_cell(None), Cell("–", (None, None))
     else:
         score = cells.score_cell(row.score)
         if view.is_reported and row.score is not None:
@@ -327,7 +328,7 @@ def scores_table(view: ReleaseView, task: TaskCard, result: Result, names: dict[
                         badges=primary,
                         direction=score.direction,
                     ),
-                    cells.score_cell(score)._replace(small="reported") if result.reported else cells.score_cell(score),
+                    _own_score(result, score),
                     _on_scale(score, least) if _is_drawn(view, score) else Cell("–"),
                     _units(score),
                     *(Cell(number(value), (value,)) for value in score.by_seed if several),
@@ -336,6 +337,12 @@ def scores_table(view: ReleaseView, task: TaskCard, result: Result, names: dict[
         )
     caption = "All scores, with the value of each seed" if several else "All scores"
     return Table("scores-table", caption, tuple(columns), tuple(rows))
+
+
+def _own_score(result: Result, score: Score) -> Cell:
+    """Return a score of a result; one that others measured says so."""
+    cell = cells.score_cell(score)
+    return cell._replace(small="reported") if result.reported else cell
 
 
 def _units(score: Score) -> Cell:
@@ -391,7 +398,7 @@ def controls_by(view: ReleaseView, metric: MetricCard) -> Table | None:
                         cells.task_cell(task),
                         cells.dataset_cell(view.cards.datasets[result.dataset.id]),
                         Cell(shown or "–", (score.view,)),
-                        cells.score_cell(score),
+                        _own_score(result, score),
                     )
                 )
             )

@@ -131,6 +131,11 @@ def home_page(renderer: Renderer, meta: dict[str, Any], body: str) -> Page:
     """Draw the home page: what is measured, and a verdict for each task."""
     title = str(meta.get("title", "Home"))
     description = str(meta.get("description", ""))
+    if (reported := renderer.view.meta.reported if renderer.view.meta else None) is not None:
+        title = "Single-cell models, as others report them"
+        description = (
+            f"What {reported.source} measured and published. None of it was measured here, and nothing is ranked."
+        )
     tiles = _tiles(renderer)
     cited = renderer.cited("")
     html = renderer.fragment(

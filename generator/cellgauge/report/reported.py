@@ -6,6 +6,7 @@ called better: rows stand in the order of their values, and say so.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -65,7 +66,6 @@ def reported_task_page(renderer: Renderer, task: TaskCard) -> Page:
         verdict=verdict,
         matrix=matrix,
         matrix_csv=next(iter(more), None),
-        sections=[(one, _path_on(task, one)) for one in comparison.datasets],
         figure=overviews.scores_on(comparison, alone, renderer.colours) if alone else None,
         tables=list(parts(view, comparison, alone)) if alone else [],
         missing=missing_pairs(view.cards, [pair for pair in view.missing() if pair.task == task.id], "task"),
@@ -244,7 +244,12 @@ def matrix_table(view: ReleaseView, comparison: TaskComparison) -> Table:
         for result in one.empties
     }
     ids = {model for model, _ in [*places, *why]}
-    models = sorted((view.cards.models[id_] for id_ in ids), key=_by_role)
+    covered = Counter(model for model, _ in places)
+    # Within a role those with the most scores come first, so that a wide table begins with what it has.
+    models = sorted(
+        (view.cards.models[id_] for id_ in ids),
+        key=lambda model: (_role(model), -covered[model.id], alphabetical(model.name)),
+    )
 
     def cell(model: ModelCard, dataset: DatasetCard) -> Cell:
         row = places.get((model.id, dataset.id))
@@ -254,8 +259,7 @@ def matrix_table(view: ReleaseView, comparison: TaskComparison) -> Table:
         return Cell(number(row.score.value), (row.score.value,), href=cells.page_of(row.result))
 
     def coverage(model: ModelCard) -> Cell:
-        there = sum((model.id, dataset.id) in places for dataset in datasets)
-        return Cell(f"{there} of {len(datasets)}", (there,))
+        return Cell(f"{covered[model.id]} of {len(datasets)}", (covered[model.id],))
 
     caption = f"{comparison.score_name} by dataset, reported by {comparison.reported_by}"
     if len(datasets) > min(len(models), _MOST_IN_ROWS):
@@ -290,5 +294,5 @@ def matrix_table(view: ReleaseView, comparison: TaskComparison) -> Table:
     return Table("matrix", caption, tuple(columns), tuple(rows), _GROUPS)
 
 
-def _by_role(model: ModelCard) -> tuple[int, object]:
-    return (["baseline", "model", "control"].index(model.role), alphabetical(model.name))
+def _role(model: ModelCard) -> int:
+    return ["baseline", "model", "control"].index(model.role)
