@@ -119,6 +119,7 @@ MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
     "unknown metric": ({"results": [row(metric_values={"x": 1})]}, r'\[0\]\.metric_values: found "x"'),
     "a text that is no NA": ({"results": [row(metric_values={"up": "n/a"})]}, r'metric_values\.up: found "n/a"'),
     "not finite": ({"results": [row(metric_values={"up": float("nan")})]}, r"metric_values\.up: found .*NaN"),
+    "beyond any score": ({"results": [row(metric_values={"up": 1e10})]}, r"metric_values\.up: found 1.*from -1e\+09"),
     "values that are none": ({"results": [row(metric_values=[1])]}, r"metric_values: found \[1\], expected an object"),
     "a row twice": ({"results": [row(), row()]}, r"\[1\]: found .*one row of it; another is \[0\]"),
     "no direction": ({"metric_info": [{"metric_id": "up"}]}, r"\[0\]\.maximize: found null, expected true or false"),

@@ -35,6 +35,8 @@ _OTHER_LICENCE = (
     "The files do not say under which licence the results are; the licence in them is that of the task's code."
 )
 _LONGEST, _MOST_TEXT = 280, 20_000
+_MOST = 1e9
+"""A score beyond it is no score: the source says nothing of what its metrics range over."""
 
 
 @dataclass(frozen=True)
@@ -267,7 +269,7 @@ class _Folder:
             if value is None or value == "NA":
                 said = "does not name it" if name not in given else 'says "NA"' if value else "says null"
                 undefined[score] = f"The source {said}"
-            elif (number := self.reader["results"].number(value, f"{key}.{name}", None, None)) is not None:
+            elif (number := self.reader["results"].number(value, f"{key}.{name}", -_MOST, _MOST)) is not None:
                 values[score] = number
         return values, undefined
 

@@ -8,7 +8,7 @@ from statistics import quantiles
 
 from cellgauge.cards import MetricCard, ModelCard, TaskCard
 from cellgauge.report import cells
-from cellgauge.report.charts import GREY, Figure, Mark
+from cellgauge.report.charts import GREY, WORDS, Figure, Mark
 from cellgauge.report.colours import in_one_chart
 from cellgauge.report.comparison import TaskComparison
 from cellgauge.report.dataset_comparison import DatasetComparison, Row
@@ -267,6 +267,7 @@ def scores_on(
         title=f"{comparison.task.name} on {one.dataset.name}: {comparison.score_name}{by}",
         names=Column("model", "Model"),
         values=Column(comparison.task.primary.key, comparison.metric.short_name, ("", "low", "high"), numeric=True),
+        words=Column("role", "Role") if by else WORDS,
     )
 
 
