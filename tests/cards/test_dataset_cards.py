@@ -136,7 +136,7 @@ def test_what_is_said_of_a_file_is_checked(tmp_path: Path, key: str, expected: s
 
 def test_a_kind_of_source_that_there_is_not(tmp_path: Path):
     assert problems_of(tmp_path, ("kind: file", "kind: ftp")) == [
-        "9: source: expected one of 'function', 'file', found keys and values"
+        "9: source: expected one of 'function', 'file', 'reported', found keys and values"
     ]
     assert problems_of(tmp_path, ("  kind: file\n", "")) == ["9: source: is required, but missing: kind"]
 

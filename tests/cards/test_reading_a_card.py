@@ -94,7 +94,8 @@ def test_a_good_card_is_read(tmp_path: Path):
         (
             "kind: function",
             "kind: funktion",
-            "6: obtain: expected one of 'function', 'container', 'precomputed', 'planned', found keys and values",
+            "6: obtain: expected one of 'function', 'container', 'precomputed', 'planned', 'reported', "
+            "found keys and values",
         ),
         ("summary: ", "summary: TODO ", "3: summary: is still TODO"),
         ("  kind: function\n", "", "6: obtain: is required, but missing: kind"),

@@ -23,7 +23,7 @@ from tests.exchange.conftest import REPO, Write, record, some_records
 
 from cellgauge.cards import Project, UserError, load_cards
 from cellgauge.cli import main
-from cellgauge.exchange.czi import read_vcp
+from cellgauge.exchange.czi import Vocabulary, read_vcp
 from cellgauge.exchange.drafting import Import, write_draft
 from cellgauge.exchange.reading import ImportProblems
 from cellgauge.report.changes import changes_between
@@ -289,7 +289,27 @@ class TestTheRelease:
         assert list_releases(project.work / "results")[-1] == "2026.11"  # the one that is shown, whatever its date
 
 
+def test_every_name_of_the_source_has_a_card():
+    words = Vocabulary(Project(REPO, REPO))
+    own = {path.stem for path in (REPO / "site_src/reported/czbenchmarks").glob("*/*.md")}
+    names = words.names
+    assert set(names.models.values()) <= {*words.ours.models, *own}
+    assert set(names.datasets.values()) <= {*words.ours.datasets, *own}
+    assert set(names.tasks.values()) == set(words.tasks)
+    assert {one for one in names.metrics.values() if one not in own} == set(names.computed_by)
+    assert set(names.computed_by) <= set(words.ours.metrics)
+    views = {view.id for task in words.tasks.values() for view in task.views}
+    assert {*names.classifiers.values(), names.no_classifier} == views
+
+
 class TestTheCommand:
+    def test_status_counts_what_is_reported_and_what_is_not(self, project: Project, write: Write):
+        bring_in(project, write(some_records()))
+        done = CliRunner().invoke(main, ["--project", str(project.work), "status", "--release", "vcp-x"])
+        assert done.exit_code == 0
+        assert "8 combinations, as others report them" in done.output
+        assert "2  not_reported" in done.output
+
     def test_it_says_what_it_did(self, project: Project, write: Write):
         words = ["--project", str(project.work), "import", "vcp", str(write(some_records())), "--release", "vcp-x"]
         done = CliRunner().invoke(main, [*words, "--json"])

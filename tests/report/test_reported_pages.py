@@ -6,12 +6,14 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.exchange.conftest import REPO, some_records
 
 from cellgauge.cards import Project
+from cellgauge.exchange.croissant import licence_of
 from cellgauge.exchange.czi import read_vcp
 from cellgauge.exchange.described import cited_rows
 from cellgauge.exchange.drafting import write_draft
@@ -140,6 +142,9 @@ def test_how_it_is_cited_names_who_measured(project: Project, staged: Staged):
     assert f"Reported results, measured by {SOURCE}" in cited.text
     assert f"measured by {SOURCE}" in cited.bibtex
     assert {row["kind"] for row in rows} == {"reported"}
+    assert licence_of(cited) == "https://spdx.org/licenses/MIT"
+    assert licence_of(replace(cited, licence="CC-BY-4.0")) == "https://spdx.org/licenses/CC-BY-4.0"
+    assert licence_of(replace(cited, licence=None)) is None  # what is not known is not ours either
     assert SOURCE in words(page(staged, "").fragment)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from cellgauge.cards.problems import UserError
 from cellgauge.cards.project import MANIFEST, Project
-from cellgauge.exchange.croissant import LICENCE
+from cellgauge.exchange.croissant import licence_of
 from cellgauge.report.cite import AUTHORS, Cited
 from cellgauge.results.manifest import is_frozen, read_manifest
 from cellgauge.results.store import write_atomically
@@ -66,7 +66,9 @@ def export_crate(project: Project, rows: list[Row], cited: Cited, out: Path) -> 
 def _described(cited: Cited) -> Any:
     crate = _library().ROCrate()
     by = f"Reported results: measured by {cited.reported_by}, not by cellgauge. " if cited.reported_by else ""
-    crate.name, crate.description, crate.license = cited.name, by + _ABOUT, LICENCE
+    crate.name, crate.description = cited.name, by + _ABOUT
+    if (licence := licence_of(cited)) is not None:
+        crate.license = licence
     crate.datePublished = cited.day
     authors = {"@id": "#authors", "@type": "Organization", "name": AUTHORS}
     crate.creator = crate.add_jsonld(authors)

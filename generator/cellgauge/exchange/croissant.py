@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,14 @@ _ABOUT = (
 )
 
 _REPORTED = "Reported results: measured by {}, not by cellgauge, and never ranked."
+
+
+def licence_of(cited: Cited) -> str | None:
+    """Return the licence of a release's scores: ours, or that of the source of reported ones; None: not known."""
+    if cited.reported_by is None:
+        return LICENCE
+    is_short = cited.licence is not None and re.fullmatch(r"[A-Za-z0-9.+-]+", cited.licence)
+    return f"https://spdx.org/licenses/{cited.licence}" if is_short else cited.licence
 
 
 def export_croissant(rows: list[Row], cited: Cited, out: Path) -> Path:
@@ -77,7 +86,7 @@ def _described(mlc: Any, cited: Cited, name: str, data: bytes) -> dict[str, Any]
         name=f"cellgauge-{cited.release}",
         description=_ABOUT if cited.reported_by is None else f"{_REPORTED.format(cited.reported_by)} {_ABOUT}",
         url=cited.address,
-        license=[LICENCE],
+        license=[licence] if (licence := licence_of(cited)) else None,
         cite_as=cited.bibtex,
         creators=[mlc.Organization(name=AUTHORS, url=cited.address)],
         date_published=cited.day.isoformat(),

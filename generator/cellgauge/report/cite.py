@@ -48,6 +48,8 @@ class Cited:
     """The address of the same page of the release before; None where that has no such page."""
     reported_by: str | None = None
     """Who measured it, where others did: they are to be cited first."""
+    licence: str | None = None
+    """Of what others measured, as they name it; None where they do not, or where it was measured here."""
 
     @property
     def name(self) -> str:

@@ -127,7 +127,7 @@ class TaskComparison:
     def verdict(self) -> Verdict:
         """Say in one sentence what the task shows, or what is reported of it."""
         if self.reported_by is not None:
-            return Verdict(*reported_sentence(self))
+            return Verdict(*reported_sentence(self, in_sentence(self.task.name)))
         if self.task.is_planned and not self.datasets:
             return Verdict("No results yet: this task is planned, and its protocol is published before any result.", "")
         if not any(one.rows for one in self.datasets):

@@ -67,7 +67,8 @@ def evaluations(
     rows = [_evaluation(view, comparisons[result.task.id], result, decimals) for result in results]
     rows.sort(key=lambda row: [alphabetical(cell.text) for cell in row.cells[:3]])
     if view.is_reported:
-        without = [*without, *_NOT_REPORTED]
+        has_cost = any(result.resources for result in results)
+        without = [*without, *_NOT_REPORTED, *([] if has_cost else [cells.WALL.key, cells.MEMORY.key])]
         caption += f", reported by {view.meta.reported.source}" if view.meta and view.meta.reported else ""
     kept = [column.key for column in columns if column.key not in without]
     if any(result.leakage.leakage_class for result in results):

@@ -92,8 +92,9 @@ class ReleaseView:
         if not title and self.frozen:
             digest, digest_of = self.frozen.manifest, "Manifest"
         doi = self.frozen.doi if self.frozen else None
-        by = self.meta.reported.source if self.meta and self.meta.reported else None
-        return Cited(self.name, self.day, address, title, digest, digest_of, doi, by)
+        reported = self.meta.reported if self.meta else None
+        by, licence = (reported.source, reported.licence) if reported else (None, None)
+        return Cited(self.name, self.day, address, title, digest, digest_of, doi, by, licence)
 
     def had_before(self, path: str) -> bool:
         """Whether the release before this one has the page at an address, too."""

@@ -10,8 +10,14 @@ if TYPE_CHECKING:
     from cellgauge.report.comparison import TaskComparison
 
 
-def reported_sentence(comparison: TaskComparison) -> tuple[str, str]:
-    """Return what is reported on what, and what it rests on: no model is called better."""
+def reported_sentence(comparison: TaskComparison, task: str) -> tuple[str, str]:
+    """Return what is reported on what, and what it rests on: no model is called better.
+
+    Parameters
+    ----------
+    task
+        Its name as it stands inside a sentence.
+    """
     models = {row.model.id for one in comparison.datasets for row in one.rows if row.role == "model"}
     controls = {row.model.id for one in comparison.datasets for row in one.controls}
     scored = [one for one in comparison.datasets if one.rows]
@@ -23,9 +29,11 @@ def reported_sentence(comparison: TaskComparison) -> tuple[str, str]:
         beside.append("a baseline")
     if controls:
         beside.append(plural(len(controls), "control"))
+    whole = sum(all(one.row(model) for one in scored) for model in models)
+    partly = "" if whole == len(models) or len(scored) == 1 else f", {whole or 'none'} of the models on all"
     sentence = (
-        f"Reported, not measured here: {listing(beside)} on {where}. The source gives no uncertainty, so that no model "
-        "is called better or worse."
+        f"Reported, not measured here: {task} by {listing(beside)} on {where}{partly}. The source gives no "
+        "uncertainty, so that no model is called better or worse."
     )
     studies = plural(
         len({one.dataset.study for one in comparison.measured if one.rows}), "independent study", "independent studies"

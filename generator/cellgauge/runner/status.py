@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cellgauge.cards.project import Project
+from cellgauge.results.imported import read_import
 from cellgauge.results.schema import EXPLANATION
 from cellgauge.results.store import read_plan
 from cellgauge.runner.plan import stored_for
@@ -23,6 +24,8 @@ class ReleaseStatus:
     evaluation_s: float
     embedding_s: float
     without_scores: list[dict[str, str]]
+    is_reported: bool = False
+    """Whether others measured it: then nothing of it was planned."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -30,9 +33,13 @@ class ReleaseStatus:
 
     def lines(self) -> list[str]:
         """Return what a person reads."""
-        out = [f"Release {self.release}: {sum(self.counts.values())} planned evaluations"]
+        what = "combinations, as others report them" if self.is_reported else "planned evaluations"
+        out = [f"Release {self.release}: {sum(self.counts.values())} {what}"]
         out += [f"  {count:5d}  {name}: {EXPLANATION[name]}" for name, count in self.counts.items()]
-        out.append(f"  time of the evaluations {self.evaluation_s:.1f} s; of their embeddings {self.embedding_s:.1f} s")
+        if not self.is_reported:
+            out.append(
+                f"  time of the evaluations {self.evaluation_s:.1f} s; of their embeddings {self.embedding_s:.1f} s"
+            )
         grouped: dict[str, list[dict[str, str]]] = {}
         for row in self.without_scores:
             grouped.setdefault(f"{row['status']}: {row['reason']}", []).append(row)
@@ -50,7 +57,8 @@ def release_status(project: Project, release: str) -> ReleaseStatus:
         When the release has no plan.
     """
     folder = project.release(release)
-    counts: Counter[str] = Counter()
+    imported = read_import(folder)
+    counts: Counter[str] = Counter(imported.results if imported else {})
     evaluation_s, embeddings, without = 0.0, {}, []
     for pair in read_plan(folder).pairs:
         found: str = pair.status
@@ -69,7 +77,9 @@ def release_status(project: Project, release: str) -> ReleaseStatus:
         if found != "done":
             row = {"task": pair.task, "dataset": pair.dataset, "model": pair.model}
             without.append({**row, "status": found, "reason": reason or ""})
-    return ReleaseStatus(release, dict(counts.most_common()), evaluation_s, sum(embeddings.values()), without)
+    return ReleaseStatus(
+        release, dict(counts.most_common()), evaluation_s, sum(embeddings.values()), without, imported is not None
+    )
 
 
 def pair_name(row: Mapping[str, str]) -> str:
