@@ -25,8 +25,6 @@ class Field:
 
 COLUMNS: dict[str, Field] = {
     "release": Field("string", "The release"),
-    "kind": Field("string", "measured here, or reported: measured and published by others"),
-    "source": Field("string", "Who measured what is reported; empty for what was measured here"),
     "task": Field("string", "Id of the task"),
     "task_version": Field("int64", "Version of the task's protocol"),
     "dataset": Field("string", "Id of the dataset"),
@@ -51,6 +49,8 @@ COLUMNS: dict[str, Field] = {
     "embedding_wall_s": Field("float64", "Wall time in seconds of obtaining all outputs"),
     "peak_memory_mb": Field("float64", "Peak memory in MiB"),
     "result_id": Field("string", "Digest of the result"),
+    "kind": Field("string", "measured here, or reported: measured and published by others"),
+    "source": Field("string", "Who measured what is reported; empty for what was measured here"),
 }
 """A field that does not apply is null (in CSV: empty)."""
 
