@@ -82,7 +82,7 @@ def reported_task_page(renderer: Renderer, task: TaskCard) -> Page:
         files=files | more,
         search=f"{verdict.text} {task.question}",
         source=task.path,
-        head=cited.head(task.summary, [f"{renderer.site_url}{file}" for file in sorted(files)]) if cited else "",
+        head=cited.head(task.summary, [f"{renderer.address.site}{file}" for file in sorted(files)]) if cited else "",
     )
 
 
