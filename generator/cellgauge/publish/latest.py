@@ -1,11 +1,10 @@
-"""``latest/``: for each page that any release had, a small page that leads to the newest release with that page."""
+"""``latest/``: for each page that any release of a series had, a small page that leads to the newest one with it."""
 
 from __future__ import annotations
 
 from html import escape
 
 from cellgauge.publish.delivery import ASK_AGAIN, Delivery
-from cellgauge.report.address import LATEST
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -14,6 +13,7 @@ _PAGE = """<!doctype html>
 <title>{title}</title>
 <link rel="canonical" href="{whole}">
 <meta name="robots" content="noindex">
+<link rel="icon" href="data:,">
 <script>location.replace("{there}" + location.search + location.hash)</script>
 <meta http-equiv="refresh" content="0; url={there}">
 </head>
@@ -22,8 +22,8 @@ _PAGE = """<!doctype html>
 """
 
 
-def leading_pages(release: str, pages: list[str], root_url: str) -> dict[str, Delivery]:
-    """Return pages that lead to those of a release, by where they stand.
+def leading_pages(folder: str, release: str, pages: list[str], root_url: str) -> dict[str, Delivery]:
+    """Return pages in a folder that lead to those of a release, by where they stand.
 
     A reader's query and place on the page go with them; without JavaScript, those get lost.
 
@@ -43,6 +43,6 @@ def leading_pages(release: str, pages: list[str], root_url: str) -> dict[str, De
             there=escape(there),
             release=escape(release),
         )
-        key = f"{LATEST}/{path}index.html"
+        key = f"{folder}/{path}index.html"
         found[key] = Delivery(key, text.encode(), ASK_AGAIN)
     return found

@@ -29,12 +29,12 @@ from cellgauge.publish.versions import (
     VERSIONS,
     Version,
     in_order,
-    latest,
+    newest_of,
     published_as,
     read_versions,
     write_versions,
 )
-from cellgauge.report.address import LATEST, Address, address_of
+from cellgauge.report.address import Address, address_of
 from cellgauge.report.build import build_site, published_folder
 from cellgauge.report.numbers import plural, size_in_words
 from cellgauge.results.manifest import INDEX, first_lines, previous_release, read_index, refuse_changed
@@ -210,7 +210,7 @@ def _would(destination: Destination, ready: _Ready, report: Report) -> Published
     report.say(
         f"release {ready.name} would be published at {ready.address.site}: {plural(len(missing), 'file')} of "
         f"{len(files):,} to upload, {size_in_words(n_bytes)}; then {plural(len(ready.contents.pages()), 'page')} in "
-        f"{LATEST}/ and the root"
+        f"{ready.version.latest_in}/ and the root"
     )
     for kind, count in sorted(kinds.items()):
         report.say(f"  {count:>6,} {kind}")
@@ -272,7 +272,7 @@ def _put_once(destination: Destination, key: str, delivery: Delivery, *, other: 
         destination.create(key, delivery)
 
 
-def _on_many(write: Callable[[str], None], keys: Iterable[str], done: Callable[[int], None]) -> None:
+def _on_many(write: Callable[[str], object], keys: Iterable[str], done: Callable[[int], None]) -> None:
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         for _ in pool.map(write, keys):
             done(1)
@@ -287,15 +287,7 @@ def _lead_to(project: Project, destination: Destination, ready: _Ready, report: 
         if ready.name in there and there[ready.name].properties.site != ready.version.properties.site:
             raise UserError(f"release {ready.name}: another publisher was quicker, with other contents")
         versions = in_order({**there, ready.name: ready.version}.values())
-        newest = latest(versions) or ready.name
-        for key, delivery in leading_pages(ready.name, ready.contents.pages(), root).items():
-            if newest != ready.name:  # leads to this release only what no newer one has
-                destination.create(key, delivery)
-        if newest == ready.name or attempt:
-            contents = ready.contents if newest == ready.name else _contents(destination, newest)
-            pages = leading_pages(newest, contents.pages(), root)
-            step = report.step(f"leading {LATEST}/ to {newest}", len(pages))
-            _on_many(lambda key, pages=pages: destination.put(key, pages[key]), pages, step)  # type: ignore[misc]
+        _lead_to_newest(destination, ready, versions, root, again=attempt > 0, report=report)
         about = _about(destination, versions)
         files = root_files(project, versions, about, root)
         step = report.step("writing the root", len(files))
@@ -307,6 +299,29 @@ def _lead_to(project: Project, destination: Destination, ready: _Ready, report: 
             return
         report.say("another publisher was quicker; the root is written again, with their release in it")
     raise UserError(f"{destination.name}: {VERSIONS} was changed by others {_MOST_ATTEMPTS} times; try again")
+
+
+def _lead_to_newest(
+    destination: Destination, ready: _Ready, versions: list[Version], root: str, *, again: bool, report: Report
+) -> None:
+    """Let the pages of ``latest/`` lead to the newest release of the series; to this one what that has not.
+
+    Parameters
+    ----------
+    again
+        Also where that is another release: this publisher, or the one that was quicker, may have led them elsewhere.
+    """
+    folder, newest = ready.version.latest_in, newest_of(versions, ready.version.properties.series)
+    if newest is not None and newest.version != ready.name:
+        own = leading_pages(folder, ready.name, ready.contents.pages(), root)
+        _on_many(lambda key: destination.create(key, own[key]), own, lambda more: None)
+        if not again:
+            return
+        contents = _contents(destination, newest.version)
+        pages = leading_pages(folder, newest.version, contents.pages(), root)
+    else:
+        pages = leading_pages(folder, ready.name, ready.contents.pages(), root)
+    _on_many(lambda key: destination.put(key, pages[key]), pages, report.step(f"writing {folder}/", len(pages)))
 
 
 def _contents(destination: Destination, release: str) -> Contents:

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 
 from cellgauge.cards.project import Project
 from cellgauge.publish.delivery import ASK_AGAIN, Delivery
-from cellgauge.publish.versions import Version, latest
+from cellgauge.publish.versions import Version, newest_of
 from cellgauge.report import charts
 from cellgauge.report.axes import Layout
 from cellgauge.report.build import run_mkdocs
@@ -104,6 +104,7 @@ def _page(project: Project, versions: list[Version], about: Mapping[str, About])
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    newest = newest_of(versions, "release")
     corrected: dict[str, list[Version]] = {}
     for one in versions:
         if one.properties.corrects is not None:
@@ -112,7 +113,7 @@ def _page(project: Project, versions: list[Version], about: Mapping[str, About])
         versions=versions,
         about=about,
         corrected=corrected,
-        latest=latest(versions),
+        latest=newest.version if newest else None,
         trends=_trends(versions, about),
         plural=plural,
         draw=_drawing,

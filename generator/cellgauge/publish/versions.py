@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from cellgauge.cards.problems import UserError
-from cellgauge.report.address import LATEST
+from cellgauge.report.address import folder_of_latest
 from cellgauge.results.manifest import Frozen
 from cellgauge.results.schema import Correction, Release
 from cellgauge.results.store import fault_of
@@ -49,32 +49,37 @@ class Version(_Part):
     aliases: list[str]
     properties: Properties
 
+    @property
+    def latest_in(self) -> str:
+        """The folder that leads to the newest release of its series."""
+        return folder_of_latest(self.properties.series)
+
 
 def published_as(meta: Release, frozen: Frozen, site: str) -> Version:
     """Return the entry of a release that is about to be published."""
-    # A reported release is named by its source and its version.
-    series = meta.release.partition("-")[0] if meta.kind == "reported" else "rehearsal" if meta.rehearsal else "release"
     title = f"{meta.release} (reported)" if meta.kind == "reported" else meta.release
     properties = Properties(
-        series=series, kind=meta.kind, rehearsal=meta.rehearsal, frozen_on=frozen.frozen_on, manifest=frozen.manifest,
-        site=site, corrects=meta.corrects, doi=frozen.doi,
+        series=meta.series, kind=meta.kind, rehearsal=meta.rehearsal, frozen_on=frozen.frozen_on,
+        manifest=frozen.manifest, site=site, corrects=meta.corrects, doi=frozen.doi,
     )  # fmt: skip
     return Version(version=meta.release, title=title, aliases=[], properties=properties)
 
 
 def in_order(versions: Iterable[Version]) -> list[Version]:
-    """Return releases as the file has them: the newest first, and the one that ``latest`` leads to marked.
-
-    That is the newest one that was measured and is meant to be cited, if there is one.
-    """
+    """Return releases as the file has them: the newest first, and the newest of each series with its alias."""
     found = sorted(versions, key=lambda one: (one.properties.frozen_on, one.version), reverse=True)
-    best = max(found, key=lambda one: (one.properties.kind == "measured", not one.properties.rehearsal), default=None)
-    return [one.model_copy(update={"aliases": [LATEST] if one is best else []}) for one in found]
+    newest = {one.properties.series: one.version for one in reversed(found)}
+    return [
+        one.model_copy(
+            update={"aliases": [one.latest_in] if newest[one.properties.series] == one.version else []},
+        )
+        for one in found
+    ]
 
 
-def latest(versions: list[Version]) -> str | None:
-    """Return the release that ``latest`` leads to."""
-    return next((one.version for one in versions if LATEST in one.aliases), None)
+def newest_of(versions: list[Version], series: str) -> Version | None:
+    """Return the newest release of a series."""
+    return next((one for one in versions if one.properties.series == series), None)
 
 
 def read_versions(data: bytes, where: str) -> list[Version]:

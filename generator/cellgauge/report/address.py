@@ -7,9 +7,15 @@ from dataclasses import dataclass
 from cellgauge.cards import Project
 from cellgauge.report.sources import site_address
 from cellgauge.results.manifest import read_index
+from cellgauge.results.store import read_release
 
 LATEST = "latest"
 """The folder below the root that leads to the newest release."""
+
+
+def folder_of_latest(series: str) -> str:
+    """Return the folder below the root that leads to the newest release of a series: ``latest``, ``latest-vcp``."""
+    return LATEST if series == "release" else f"{LATEST}-{series}"
 
 
 @dataclass(frozen=True)
@@ -20,10 +26,11 @@ class Address:
     """Ends with a slash; empty where it is not known."""
     root: str | None = None
     """Below which all releases stand, each in the folder of its name; None for a site by itself."""
+    series: str = "release"
 
     def latest(self, path: str) -> str | None:
-        """Return the address that leads to a page in the newest release that has it; None for a site by itself."""
-        return None if self.root is None else f"{self.root}{LATEST}/{path}"
+        """Return what leads to a page in the newest release of the series that has it; None for a site by itself."""
+        return None if self.root is None else f"{self.root}{folder_of_latest(self.series)}/{path}"
 
     def in_release(self, release: str, path: str) -> str | None:
         """Return the address of a page in another release; None for a site by itself."""
@@ -44,7 +51,7 @@ def address_of(project: Project, release: str | None, site_url: str | None, root
         return Address(_with_slash(site_url))
     root = _with_slash(root_url) if root_url is not None else site_address(project)
     if root and release is not None and release in read_index(project).releases:
-        return Address(f"{root}{release}/", root)
+        return Address(f"{root}{release}/", root, read_release(project.release(release)).series)
     return Address(root)
 
 

@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 from cellgauge.cards.base import Digest, Doi, Id
 from cellgauge.cards.problems import UserError
 from cellgauge.cards.project import IMPORT, MANIFEST, Project
-from cellgauge.results.schema import Record, Release, Status
+from cellgauge.results.schema import Record, Release, Status, series_of
 from cellgauge.results.store import BrokenResult, fault_of
 
 INDEX = "releases.json"
@@ -241,7 +241,7 @@ def read_index(project: Project) -> Index:
 def previous_release(project: Project, about: Release) -> str | None:
     """Return the frozen release that one is compared with: the one it corrects, or the newest before it, if any.
 
-    Measured and reported releases are not compared with each other, nor rehearsals with others.
+    Releases of one series are compared alone: not measured with reported ones, nor rehearsals with others.
     """
     if about.corrects is not None:
         return about.corrects.release
@@ -250,7 +250,7 @@ def previous_release(project: Project, about: Release) -> str | None:
     alike = [
         (one.frozen_on, name)
         for name, one in known.items()
-        if name != about.release and (one.kind, one.rehearsal) == (about.kind, about.rehearsal)
+        if name != about.release and series_of(name, one.kind, rehearsal=one.rehearsal) == about.series
     ]
     earlier = [one for one in alike if own is None or one < (own.frozen_on, about.release)]
     return max(earlier)[1] if earlier else None

@@ -373,6 +373,16 @@ class Plan(Record):
     pairs: list[Pair]
 
 
+def series_of(release: str, kind: Literal["measured", "reported"], *, rehearsal: bool) -> str:
+    """Return which series a release belongs to; releases of one series follow one another.
+
+    What others reported is a series for each source, which such a release is named by: ``vcp`` of ``vcp-0.54.1``.
+    """
+    if kind == "reported":
+        return release.partition("-")[0]
+    return "rehearsal" if rehearsal else "release"
+
+
 class Correction(Record):
     """Which earlier release is corrected, and why."""
 
@@ -409,6 +419,11 @@ class Release(Record):
         if is_reported != (self.protocol is None) or is_reported != (self.protocol_date is None):
             raise ValueError("protocol and protocol_date: needed with, and only with, kind measured")
         return self
+
+    @property
+    def series(self) -> str:
+        """Which releases it follows on."""
+        return series_of(self.release, self.kind, rehearsal=self.rehearsal)
 
     @property
     def day(self) -> dt.date:
