@@ -11,6 +11,7 @@ from scipy import stats as reference
 
 from cellgauge.report.across import differences_figure, differences_key, losses_table, views_table
 from cellgauge.report.comparison import compare_task
+from cellgauge.report.numbers import significant
 from cellgauge.report.release import load_release
 from cellgauge.report.standing import Standings, standings
 from cellgauge.report.standing_figure import figure_key, standings_figure
@@ -54,7 +55,10 @@ def test_differences_of_few_studies_are_those_of_single_datasets(other_blood, re
     assert set(records) == {("svd", PBMC), ("svd", OTHER), ("nmf", OTHER)}, "simulated cells are no row"
     for (model, dataset), record in records.items():
         difference = found.comparison.on(dataset).row(model).difference
-        assert (record["difference"], record["difference_low"]) == (difference.value, difference.low)
+        assert (record["difference"], record["difference_low"]) == (
+            significant(difference.value),
+            significant(difference.low),
+        )
         assert record["verdict"] == "better"
     assert [mark.id[0] for mark in figure.marks if mark.below] == ["nmf"]
     low, high = figure.span

@@ -12,7 +12,7 @@ from cellgauge.report.charts import Mark, to_svg
 from cellgauge.report.colours import in_one_chart, model_colours
 from cellgauge.report.comparison import compare_task
 from cellgauge.report.leaderboard import forest, leaderboard, parts
-from cellgauge.report.numbers import interval, number
+from cellgauge.report.numbers import interval, number, significant
 from cellgauge.report.overviews import evaluations, scorecard, scores_on
 from cellgauge.report.release import load_release
 from cellgauge.report.stage import stage
@@ -40,7 +40,7 @@ def view(request, release):
 
 
 def numbers_of(mark: Mark) -> tuple[float, float, float]:
-    return mark.value, mark.low, mark.high
+    return tuple(map(significant, (mark.value, mark.low, mark.high)))  # as downloads have them
 
 
 def in_record(record, key) -> tuple[float, float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cellgauge.report.comparison import compare_task
-from cellgauge.report.numbers import interval, number
+from cellgauge.report.numbers import interval, number, significant
 from cellgauge.report.overviews import scores_table
 from cellgauge.report.release import load_release
 from cellgauge.report.spread import distributions
@@ -29,9 +29,9 @@ def test_numbers_are_those_of_the_file_and_strips_lie_where_they_are(release) ->
     assert len(table.rows) == len(scores) > 3
     for record, row in zip(table.records(), table.rows, strict=True):
         score = scores[record["score"]]
-        assert (record["value"], record["value_low"], record["value_high"]) == (
-            score.value, score.interval.low, score.interval.high,
-        )  # fmt: skip
+        assert [record["value"], record["value_low"], record["value_high"]] == [
+            significant(value) for value in (score.value, score.interval.low, score.interval.high)
+        ]
         assert (row.cells[1].text, row.cells[1].small) == (
             number(score.value), interval(score.interval.low, score.interval.high),
         )  # fmt: skip

@@ -70,12 +70,14 @@ def test_downloads_hold_every_view_and_the_empties(view):
     assert empty[task.primary.key] == "", "nothing is imputed"
 
 
-def test_values_are_unrounded_in_downloads(view):
+def test_downloads_have_ten_digits_of_each_value(view):
     table = leaderboard(view, compare_task(view, view.cards.tasks["classification"]))
     result = view.results["classification", "pbmc68k-reduced", "svd"]
     record = next(record for record in table.records() if record["model"] == "svd")
-    assert record["macro-f1@logistic-regression"] == result.score("macro-f1@logistic-regression").value
-    assert record["macro-f1@logistic-regression_low"] == result.score("macro-f1@logistic-regression").interval.low
+    score = result.score("macro-f1@logistic-regression")
+    assert record["macro-f1@logistic-regression"] == pytest.approx(score.value, rel=1e-9, abs=0)
+    assert record["macro-f1@logistic-regression_low"] == pytest.approx(score.interval.low, rel=1e-9, abs=0)
+    assert f"{record['macro-f1@logistic-regression_low']:.10g}" == f"{score.interval.low:.10g}"
 
 
 def test_one_table_a_view_and_the_primary_first(view):

@@ -6,6 +6,14 @@ SCORE_DECIMALS = 3
 """Decimals of every score, difference and interval."""
 
 
+_DIGITS = 10
+
+
+def significant(value: float) -> float:
+    """Return a number with ten significant digits: the last ones of what is computed differ between machines."""
+    return float(f"{value:.{_DIGITS}g}")
+
+
 def number(value: float, decimals: int = SCORE_DECIMALS, *, signed: bool = False) -> str:
     """Return a number with a fixed number of decimals; ``signed`` writes the plus, too."""
     text = format(abs(value), f",.{decimals}f")

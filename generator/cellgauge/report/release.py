@@ -94,7 +94,7 @@ class ReleaseView:
         doi = self.frozen.doi if self.frozen else None
         reported = self.meta.reported if self.meta else None
         by, licence = (reported.source, reported.licence) if reported else (None, None)
-        return Cited(self.name, self.day, address, title, digest, digest_of, doi, by, licence)
+        return Cited(self.name, self.day, address, title, digest, digest_of, doi, reported_by=by, licence=licence)
 
     def had_before(self, path: str) -> bool:
         """Whether the release before this one has the page at an address, too."""

@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
+from cellgauge.report.numbers import significant
+
 Raw = str | int | float | bool | None
-"""A value as it is downloaded, unrounded."""
+"""A value as it is downloaded, with ten significant digits."""
 
 Tone = Literal[
     "", "baseline", "control", "green", "yellow", "red", "gray", "better", "worse", "simulated", "plain", "failed"
@@ -85,7 +87,7 @@ class Cell(NamedTuple):
     @property
     def sorted_as(self) -> Raw:
         """What a column of numbers sorts it by; empty where there is no number."""
-        return self.raw[0] if self.raw and self.raw[0] is not None else ""
+        return _same(self.raw[0]) if self.raw and self.raw[0] is not None else ""
 
 
 _PLAIN = Cell("")[2:]
@@ -193,10 +195,12 @@ class Table:
         """Yield the downloaded values of each row, in the order of the columns."""
         widths = [len(column.fields) for column in self.columns]
         for row in self.rows:
-            yield [value for cell, width in zip(row.cells, widths, strict=True) for value in _padded(cell, width)]
+            yield [
+                _same(value) for cell, width in zip(row.cells, widths, strict=True) for value in _padded(cell, width)
+            ]
 
     def to_csv(self) -> bytes:
-        """Return the table as CSV: unrounded values, empty where there is none."""
+        """Return the table as CSV: values with ten significant digits, empty where there is none."""
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([name for column in self.columns for name in column.names])
@@ -212,6 +216,11 @@ class Table:
 def alphabetical(text: str) -> list[str | int]:
     """Return what to sort names by: letters without case, and numbers by their size, as the page's script does."""
     return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"([0-9]+)", text.casefold()))]
+
+
+def _same(value: Raw) -> Raw:
+    """Return a value as it is on any machine."""
+    return significant(value) if isinstance(value, float) else value
 
 
 def _padded(cell: Cell, width: int) -> tuple[Raw, ...]:
