@@ -44,6 +44,7 @@ class Bucket:
         if not self._bucket:
             raise UserError(f"{name}: expected s3://bucket or s3://bucket/prefix")
         self._prefix = f"{prefix}/" if prefix else ""
+        self._bare_tags = False
         config = Config(
             retries={"mode": "standard", "total_max_attempts": 5},
             max_pool_connections=CONNECTIONS,
@@ -55,9 +56,20 @@ class Bucket:
             self._client = boto3.session.Session().client("s3", endpoint_url=endpoint_url, config=config)
 
     def probe(self) -> None:
-        """See ``Destination``: a store may ignore the conditions of a request, and answer as if all were well."""
+        """See ``Destination``: a store may ignore the conditions of a request, and answer as if all were well.
+
+        Some stores know a tag with its quotation marks, and some, as older ones of Ceph, without.
+        """
         probe = Delivery(_PROBE, b"Whether this store refuses to overwrite what is there.\n", "no-store")
         self.create(_PROBE, probe)
+        there = self.read(_PROBE)
+        if there is not None and not self.replace(_PROBE, probe, there.tag):
+            self._bare_tags = True
+            if not self.replace(_PROBE, probe, there.tag):
+                raise UserError(
+                    f"{self.name}: this store refuses to replace a file in the version that it names (If-Match), so "
+                    "that the list of releases could not be kept. Use another store, or publish to a folder."
+                )
         for said, written in (
             ("If-None-Match", self.create(_PROBE, probe)),
             ("If-Match", self.replace(_PROBE, probe, '"00000000000000000000000000000000"')),
@@ -88,7 +100,9 @@ class Bucket:
 
     def replace(self, key: str, delivery: Delivery, tag: str | None) -> bool:
         """See ``Destination``."""
-        return self._put(key, delivery, **({"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}))
+        if tag is None:
+            return self.create(key, delivery)
+        return self._put(key, delivery, IfMatch=tag.strip('"') if self._bare_tags else tag)
 
     def put(self, key: str, delivery: Delivery) -> None:
         """See ``Destination``."""

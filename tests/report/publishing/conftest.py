@@ -7,6 +7,7 @@ import datetime as dt
 import functools
 import http.client
 import http.server
+import os
 import shutil
 import threading
 import uuid
@@ -165,6 +166,8 @@ class Store:
     name: str
     wire: Wire
     client: Any
+    is_real: bool
+    """Whether it is another store than moto."""
 
     @property
     def url(self) -> str:
@@ -189,7 +192,9 @@ class Store:
 
 @pytest.fixture(scope="session")
 def open_store(moto_endpoint: str, tmp_path_factory) -> Callable[[], contextlib.AbstractContextManager[Store]]:
-    """Opens a new bucket, with a wire before it."""
+    """Opens a new bucket, with a wire before it: at moto, or at the store that the environment names."""
+    endpoint = os.environ.get("CELLGAUGE_TEST_S3_ENDPOINT", moto_endpoint)
+    keys = {name: os.environ.get(name, "testing") for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
 
     @contextlib.contextmanager
     def open_() -> Iterator[Store]:
@@ -197,16 +202,16 @@ def open_store(moto_endpoint: str, tmp_path_factory) -> Callable[[], contextlib.
 
         with pytest.MonkeyPatch.context() as patch:
             for name, value in {
-                "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1",
+                **keys, "AWS_DEFAULT_REGION": "us-east-1",
                 "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": str(tmp_path_factory.getbasetemp() / "none"),
                 "NO_PROXY": "*",
             }.items():  # fmt: skip
                 patch.setenv(name, value)
-            client = boto3.client("s3", endpoint_url=moto_endpoint)
+            client = boto3.client("s3", endpoint_url=endpoint)
             name = f"cellgauge-{uuid.uuid4().hex[:12]}"
             client.create_bucket(Bucket=name)
-            wire = Wire(moto_endpoint)
-            yield Store(name, wire, client)
+            wire = Wire(endpoint)
+            yield Store(name, wire, client, endpoint != moto_endpoint)
             wire.server.shutdown()
             wire.server.server_close()
 

@@ -91,6 +91,8 @@ def test_a_store_says_what_a_file_is_and_compresses_what_browsers_read(store):
 
 @pytest.mark.parametrize("header", ["If-None-Match", "If-Match"])
 def test_a_store_that_ignores_conditions_is_refused(store, header):
+    if store.is_real:
+        pytest.skip("it checks signatures, and nothing can be taken out of a request")
     store.wire.without = (header,)
     with pytest.raises(UserError, match=rf"this store ignores {header}, so that published releases could be over"):
         open_destination(store.url, store.wire.url).probe()
