@@ -159,6 +159,10 @@ class Wire:
         return f"http://{host!s}:{port}"
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 64  # a browser opens many connections at once
+
+
 @dataclass
 class Store:
     """A bucket, with a client that does not pass through the wire."""
@@ -224,6 +228,45 @@ def store(open_store) -> Iterator[Store]:
         yield opened
 
 
+@contextlib.contextmanager
+def website(store: Store) -> Iterator[str]:
+    """Hand out what a store holds as its website hosting does, and yield the address: a folder is its index.html."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0].lstrip("/")
+            key = f"{path}index.html" if path.endswith("/") else path
+            try:
+                found = store.client.get_object(Bucket=store.name, Key=key)
+            except store.client.exceptions.ClientError:
+                self.send_error(404)
+                return
+            data = found["Body"].read()
+            self.send_response(200)
+            self.send_header("Content-Type", found["ContentType"])
+            self.send_header("Cache-Control", found["CacheControl"])
+            if "ContentEncoding" in found:
+                self.send_header("Content-Encoding", found["ContentEncoding"])
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = _Server(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def website_of() -> Callable[[Store], contextlib.AbstractContextManager[str]]:
+    """``website``."""
+    return website
+
+
 @pytest.fixture
 def hosted() -> Iterator[Callable[[Path], str]]:
     """Serves a folder on loopback, and returns its address."""
@@ -233,11 +276,8 @@ def hosted() -> Iterator[Callable[[Path], str]]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    class Server(http.server.ThreadingHTTPServer):
-        request_queue_size = 64  # a browser opens many connections at once
-
     def host(folder: Path) -> str:
-        server = Server(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
+        server = _Server(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
         servers.append(server)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         return f"http://127.0.0.1:{server.server_address[1]}/"

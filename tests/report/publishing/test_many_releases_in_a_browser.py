@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -19,11 +20,24 @@ def board(publishing, tmp_path_factory):
     return site
 
 
-@pytest.fixture
-def root(board, hosted, tmp_path) -> str:
+@pytest.fixture(scope="module")
+def bucket(publishing, open_store):
+    """A store that the three releases were published to, one after the other."""
+    with open_store() as store:
+        for release in ("2026.08", "2026.11", "2027.02"):
+            publishing(open_destination(store.url, store.wire.url), release)
+        yield store
+
+
+@pytest.fixture(params=["folder", "s3"])
+def root(request, hosted, website_of, tmp_path) -> Iterator[str]:
     """Where the site is served: below the path that its root knows."""
-    (tmp_path / "board").symlink_to(board)
-    return f"{hosted(tmp_path)}board/"
+    if request.param == "s3":
+        with website_of(request.getfixturevalue("bucket")) as address:
+            yield f"{address}board/"
+    else:
+        (tmp_path / "board").symlink_to(request.getfixturevalue("board"))
+        yield f"{hosted(tmp_path)}board/"
 
 
 @pytest.fixture
