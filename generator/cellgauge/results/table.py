@@ -61,12 +61,21 @@ def table_rows(results: Iterable[Result]) -> list[Row]:
 
 
 def table_csv(rows: Iterable[Row]) -> bytes:
-    """Return the table as CSV with a header."""
+    """Return the table as CSV with a header, its texts as in :func:`csv_text`."""
     out = io.StringIO(newline="")
     writer = csv.DictWriter(out, list(COLUMNS), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:
+        writer.writerow({name: csv_text(value) if isinstance(value, str) else value for name, value in row.items()})
     return out.getvalue().encode()
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_text(text: str) -> str:
+    """Return text for CSV: with an apostrophe before it where a spreadsheet would run it as a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def table_schema() -> dict[str, Any]:
