@@ -324,22 +324,34 @@ def serve(start: Path | None, /, release: str | None, port: int) -> None:
     serve_site(project, release, port, say=click.echo)
 
 
+_EXPORTED = ("csv", "json", "parquet", "croissant", "ro-crate", "huggingface")
+
+
 @main.command()
 @click.argument("release", callback=check_release)
-@click.option("--format", "kind", type=click.Choice(["csv", "json", "parquet", "croissant", "ro-crate"]), required=True)
+@click.option("--format", "kind", type=click.Choice(_EXPORTED), required=True)
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=".", help="Folder to write to [default: here]."
 )
 @click.pass_obj
 def export(start: Path | None, /, release: str, kind: str, out: Path) -> None:
-    """Write all scores of RELEASE as one long table, or the whole of it as a zip to deposit (ro-crate)."""
+    """Write all scores of RELEASE as one long table.
+
+    Or the whole of it as a zip to deposit (ro-crate), or the primary scores of each model as the file that its
+    repository on the Hugging Face Hub takes (huggingface).
+    """
     from cellgauge.cards.project import find_project
     from cellgauge.exchange.crate import export_crate
     from cellgauge.exchange.croissant import export_croissant
     from cellgauge.exchange.described import cited_rows
+    from cellgauge.exchange.huggingface import export_huggingface
     from cellgauge.exchange.table import export_table
 
     project = find_project(start)
+    if kind == "huggingface":
+        for path, n_entries in export_huggingface(project, release, out).items():
+            click.echo(f"{path}: {n_entries} {'entry' if n_entries == 1 else 'entries'}")
+        return
     if kind in ("croissant", "ro-crate"):
         cited, rows = cited_rows(project, release)
         made = export_crate(project, rows, cited, out) if kind == "ro-crate" else export_croissant(rows, cited, out)

@@ -10,8 +10,9 @@ from typing import Any
 from cellgauge.cards.problems import UserError
 from cellgauge.cards.project import MANIFEST, Project
 from cellgauge.exchange.croissant import licence_of
+from cellgauge.exchange.described import refuse_unfrozen
 from cellgauge.report.cite import AUTHORS, Cited
-from cellgauge.results.manifest import is_frozen, read_manifest
+from cellgauge.results.manifest import read_manifest
 from cellgauge.results.store import write_atomically
 from cellgauge.results.table import Row, table_csv
 
@@ -44,8 +45,7 @@ def export_crate(project: Project, rows: list[Row], cited: Cited, out: Path) -> 
     UserError
         When the release is not frozen, or rocrate is not installed.
     """
-    if not is_frozen(project, cited.release):
-        raise UserError(f"release {cited.release} is not frozen. Freeze it first: cellgauge freeze {cited.release}")
+    refuse_unfrozen(project, cited.release)
     crate = _described(cited)
     folder = project.release(cited.release)
     files = read_manifest(folder).files

@@ -88,14 +88,26 @@ def banner(meta: Release | None) -> Markup:
 
 def site_address(project: Project) -> str:
     """Return where ``mkdocs.yml`` says that the site will be, ending with a slash; empty where it says nothing."""
+    address = _setting(project, "site_url")
+    return address and f"{address.rstrip('/')}/"
+
+
+def hub_benchmark(project: Project) -> str:
+    """Return which dataset of the Hugging Face Hub ``mkdocs.yml`` names as our benchmark; empty where none."""
+    return _setting(project, "extra", "hub_benchmark")
+
+
+def _setting(project: Project, *keys: str) -> str:
     from mkdocs.utils.yaml import yaml_load
 
     path = project.source / "mkdocs.yml"
     try:
-        address = str(yaml_load(path.read_text(encoding="utf-8")).get("site_url") or "")
+        found = yaml_load(path.read_text(encoding="utf-8"))
+        for key in keys:
+            found = found.get(key) or {}
     except (OSError, yaml.YAMLError, AttributeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
-    return address and f"{address.rstrip('/')}/"
+    return str(found or "")
 
 
 def read_prose(path: Path) -> str:
