@@ -64,7 +64,7 @@ class Published:
     files: int = 0
     uploaded: int = 0
     bytes: int = 0
-    """Of the files that were uploaded, or would be."""
+    """Of the files that were uploaded, or would be, before they are compressed."""
     address: str = ""
     kinds: dict[str, int] = field(default_factory=dict)
     """How many files of each media type it has."""
@@ -147,6 +147,15 @@ class _Ready:
         names = sorted(self.contents.files, key=lambda name: (name.endswith(".html"), name))
         return {f"{self.name}/{name}": Delivery(name, self.site / name, FOR_EVER) for name in names}
 
+    def told(self, outcome: str, keys: Iterable[str]) -> Published:
+        """Return what was done with it, where the files with these keys were or would be uploaded."""
+        files, uploaded = self.contents.files, [key.removeprefix(f"{self.name}/") for key in keys]
+        kinds = Counter(Delivery(name, b"", "").type.partition(";")[0] for name in files)
+        n_bytes = sum(files[name].bytes for name in uploaded)
+        return Published(
+            self.name, outcome, len(files), len(uploaded), n_bytes, self.address.site, dict(sorted(kinds.items()))
+        )
+
 
 def _known(destination: Destination) -> tuple[list[Version], Stored | None]:
     stored = destination.read(VERSIONS)
@@ -205,30 +214,24 @@ def _would(destination: Destination, ready: _Ready, report: Report) -> Published
     missing = [key for key, other in differing.items() if not other]
     if changed := [key for key, other in differing.items() if other]:
         raise UserError("\n".join([*first_lines(changed), _UNFINISHED.format(ready.name)]))
-    n_bytes = sum(len(files[key].body().data) for key in missing)
-    kinds = Counter(one.type.partition(";")[0] for one in files.values())
+    found, n_pages = ready.told("would be published", missing), len(ready.contents.pages())
     report.say(
         f"release {ready.name} would be published at {ready.address.site}: {plural(len(missing), 'file')} of "
-        f"{len(files):,} to upload, {size_in_words(n_bytes)}; then {plural(len(ready.contents.pages()), 'page')} in "
+        f"{len(files):,} to upload, {size_in_words(found.bytes)}; then {plural(n_pages, 'page')} in "
         f"{ready.version.latest_in}/ and the root"
     )
-    for kind, count in sorted(kinds.items()):
+    for kind, count in found.kinds.items():
         report.say(f"  {count:>6,} {kind}")
-    return Published(
-        ready.name,
-        "would be published",
-        len(files),
-        len(missing),
-        n_bytes,
-        ready.address.site,
-        dict(sorted(kinds.items())),
-    )
+    return found
 
 
 _UNFINISHED = (
     "release {} was begun there with other contents, and is not finished: perhaps by another publisher who is at work "
     "now, or with another version of the code. If nobody is, take its place with --start-over"
 )
+
+
+_QUICKER = "release {}: another publisher was quicker, with other contents; what is there stays"
 
 
 def _claim(destination: Destination, ready: _Ready, *, start_over: bool) -> None:
@@ -240,8 +243,9 @@ def _claim(destination: Destination, ready: _Ready, *, start_over: bool) -> None
     there = destination.read(key)
     if there is not None and there.data == ready.listed:
         return
-    if not start_over:
-        raise UserError(_UNFINISHED.format(ready.name))
+    finished = any(one.version == ready.name for one in _known(destination)[0])
+    if finished or not start_over:
+        raise UserError(_QUICKER.format(ready.name) if finished else _UNFINISHED.format(ready.name))
     if not destination.replace(key, delivery, there.tag if there else None):
         raise UserError(f"release {ready.name}: another publisher has just begun; it is theirs")
 
@@ -257,11 +261,7 @@ def _upload(destination: Destination, ready: _Ready, report: Report) -> Publishe
     wrong = destination.differing(prefix, files, report.step("verifying", len(files)))
     if wrong:
         raise UserError("\n".join([*first_lines(list(wrong)), "these files are not stored as they were uploaded"]))
-    n_bytes = sum(len(files[key].body().data) for key in differing)
-    kinds = Counter(one.type.partition(";")[0] for one in files.values())
-    return Published(
-        ready.name, "published", len(files), len(differing), n_bytes, ready.address.site, dict(sorted(kinds.items()))
-    )
+    return ready.told("published", differing)
 
 
 def _put_once(destination: Destination, key: str, delivery: Delivery, *, other: bool) -> None:
@@ -280,12 +280,14 @@ def _on_many(write: Callable[[str], object], keys: Iterable[str], done: Callable
 
 def _lead_to(project: Project, destination: Destination, ready: _Ready, report: Report) -> None:
     """Write the root anew, with ``versions.json`` last; again where another publisher was quicker."""
-    root = ready.address.root or ""
+    root, claim = ready.address.root or "", destination.read(f"{ready.name}/{CONTENTS}")
+    if claim is None or claim.data != ready.listed:
+        raise UserError(f"release {ready.name}: another publisher has started over meanwhile; it is theirs")
     for attempt in range(_MOST_ATTEMPTS):
         known, stored = _known(destination)
         there = {one.version: one for one in known}
         if ready.name in there and there[ready.name].properties.site != ready.version.properties.site:
-            raise UserError(f"release {ready.name}: another publisher was quicker, with other contents")
+            raise UserError(_QUICKER.format(ready.name))
         versions = in_order({**there, ready.name: ready.version}.values())
         _lead_to_newest(destination, ready, versions, root, again=attempt > 0, report=report)
         about = _about(destination, versions)

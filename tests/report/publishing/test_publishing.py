@@ -261,6 +261,38 @@ def test_a_release_that_others_have_begun_with_other_contents_is_theirs(own, pub
     assert dead_links(site) == {}
 
 
+class Meanwhile(Folder):
+    """A folder in which another publisher does something when a file of some name is created."""
+
+    def __init__(self, path: Path, at: str, other) -> None:
+        super().__init__(path)
+        self.at, self.other = at, other
+
+    def create(self, key, delivery):
+        if key.endswith(self.at) and self.other is not None:
+            other, self.other = self.other, None
+            other()
+        return super().create(key, delivery)
+
+
+@pytest.mark.parametrize("at", ["2026.08/tasks/clustering/index.html", "2026.08/index.html"])
+def test_who_is_started_over_changes_nothing_of_what_is_published(own, publishing, tmp_path, at):
+    site = tmp_path / "site"
+    (own.site_src / "principles.md").write_text("# Other words\n", encoding="utf-8")
+    published = {}
+
+    def start_over() -> None:
+        publishing(open_destination(str(site), None), "2026.08", project=own, start_over=True)
+        published.update(files_in(site))
+
+    with pytest.raises(UserError, match=r"not stored as they were uploaded|has started over meanwhile"):
+        publishing(Meanwhile(site, at, start_over), "2026.08")
+    assert files_in(site) == published
+    assert "Other words" in (site / "2026.08/principles/index.html").read_text("utf-8")
+    listed = json.loads((site / "versions.json").read_bytes())[0]["properties"]["site"]
+    assert listed == f"sha256:{sha256_of(site / '2026.08/site.json')}"
+
+
 class StopPublishing(Exception):
     """Stands for a publisher that comes to its end."""
 
