@@ -110,7 +110,7 @@ def publish(
     for release in _oldest_first(project, releases):
         _refuse_unfit(project, release, there)
         if release in there:
-            found.append(_already(project, there[release], report))
+            found.append(_already(project, destination, there[release], dry_run=dry_run, report=report))
             continue
         ready = _prepare(project, release, root_url, report)
         there[release] = ready.version
@@ -119,7 +119,8 @@ def publish(
             continue
         _claim(destination, ready, start_over=start_over)
         done = _upload(destination, ready, report)
-        _lead_to(project, destination, ready, report)
+        _refuse_started_over(destination, ready)
+        _lead_to(project, destination, ready.version, ready.contents, report)
         found.append(done)
         report.say(f"release {release} is published: {ready.address.site}")
     return found
@@ -186,14 +187,19 @@ def _refuse_unfit(project: Project, release: str, there: Mapping[str, Version]) 
         )
 
 
-def _already(project: Project, one: Version, report: Report) -> Published:
-    mine = read_index(project).releases[one.version].manifest
-    if mine != one.properties.manifest:
+def _already(project: Project, destination: Destination, one: Version, *, dry_run: bool, report: Report) -> Published:
+    """Leave a release as it is; a DOI that it was given since is noted at the root."""
+    mine = read_index(project).releases[one.version]
+    if mine.manifest != one.properties.manifest:
         raise UserError(
             f"release {one.version} is published with the manifest {one.properties.manifest}, but results/{INDEX} "
-            f"has {mine}. A published release never changes: name a new one"
+            f"has {mine.manifest}. A published release never changes: name a new one"
         )
     report.say(f"release {one.version} is published already, and stays as it is")
+    if mine.doi != one.properties.doi and not dry_run:
+        report.say(f"its DOI is noted at the root: {mine.doi}")
+        known = one.model_copy(update={"properties": one.properties.model_copy(update={"doi": mine.doi})})
+        _lead_to(project, destination, known, _contents(destination, one.version), report)
     return Published(one.version, "already published")
 
 
@@ -278,18 +284,22 @@ def _on_many(write: Callable[[str], object], keys: Iterable[str], done: Callable
             done(1)
 
 
-def _lead_to(project: Project, destination: Destination, ready: _Ready, report: Report) -> None:
-    """Write the root anew, with ``versions.json`` last; again where another publisher was quicker."""
-    root, claim = ready.address.root or "", destination.read(f"{ready.name}/{CONTENTS}")
+def _refuse_started_over(destination: Destination, ready: _Ready) -> None:
+    claim = destination.read(f"{ready.name}/{CONTENTS}")
     if claim is None or claim.data != ready.listed:
         raise UserError(f"release {ready.name}: another publisher has started over meanwhile; it is theirs")
+
+
+def _lead_to(project: Project, destination: Destination, version: Version, contents: Contents, report: Report) -> None:
+    """Write the root anew, with ``versions.json`` last; again where another publisher was quicker."""
+    root = contents.address.removesuffix(f"{version.version}/")
     for attempt in range(_MOST_ATTEMPTS):
         known, stored = _known(destination)
         there = {one.version: one for one in known}
-        if ready.name in there and there[ready.name].properties.site != ready.version.properties.site:
-            raise UserError(_QUICKER.format(ready.name))
-        versions = in_order({**there, ready.name: ready.version}.values())
-        _lead_to_newest(destination, ready, versions, root, again=attempt > 0, report=report)
+        if version.version in there and there[version.version].properties.site != version.properties.site:
+            raise UserError(_QUICKER.format(version.version))
+        versions = in_order({**there, version.version: version}.values())
+        _lead_to_newest(destination, version, contents, versions, root, again=attempt > 0, report=report)
         about = _about(destination, versions)
         files = root_files(project, versions, about, root)
         step = report.step("writing the root", len(files))
@@ -304,7 +314,14 @@ def _lead_to(project: Project, destination: Destination, ready: _Ready, report: 
 
 
 def _lead_to_newest(
-    destination: Destination, ready: _Ready, versions: list[Version], root: str, *, again: bool, report: Report
+    destination: Destination,
+    version: Version,
+    contents: Contents,
+    versions: list[Version],
+    root: str,
+    *,
+    again: bool,
+    report: Report,
 ) -> None:
     """Let the pages of ``latest/`` lead to the newest release of the series; to this one what that has not.
 
@@ -313,16 +330,13 @@ def _lead_to_newest(
     again
         Also where that is another release: this publisher, or the one that was quicker, may have led them elsewhere.
     """
-    folder, newest = ready.version.latest_in, newest_of(versions, ready.version.properties.series)
-    if newest is not None and newest.version != ready.name:
-        own = leading_pages(folder, ready.name, ready.contents.pages(), root)
+    folder, newest = version.latest_in, newest_of(versions, version.properties.series)
+    own = pages = leading_pages(folder, version.version, contents.pages(), root)
+    if newest is not None and newest.version != version.version:
         _on_many(lambda key: destination.create(key, own[key]), own, lambda more: None)
         if not again:
             return
-        contents = _contents(destination, newest.version)
-        pages = leading_pages(folder, newest.version, contents.pages(), root)
-    else:
-        pages = leading_pages(folder, ready.name, ready.contents.pages(), root)
+        pages = leading_pages(folder, newest.version, _contents(destination, newest.version).pages(), root)
     _on_many(lambda key: destination.put(key, pages[key]), pages, report.step(f"writing {folder}/", len(pages)))
 
 

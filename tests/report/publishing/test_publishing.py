@@ -329,6 +329,23 @@ def test_what_is_published_stays_and_another_manifest_is_refused(own, publishing
     assert files_in(tmp_path / "site") == before
 
 
+def test_a_doi_that_comes_later_stands_at_the_root_and_no_page_changes(own, publishing, tmp_path):
+    site = tmp_path / "site"
+    destination = open_destination(str(site), None)
+    publishing(destination, "2026.08", "2026.11", project=own)
+    before = files_in(site)
+    freeze(own, load_cards(own, "2026.08"), "2026.08", day=dt.date(2026, 8, 20), doi="10.5281/zenodo.1")
+    publishing(destination, "2026.08", project=own, dry_run=True)
+    assert files_in(site) == before
+    publishing(destination, "2026.08", project=own)
+    after = files_in(site)
+    assert {path for path in before if after[path] != before[path]} == {
+        "index.html", "releases.json", "versions.json",
+    }  # fmt: skip
+    assert "https://doi.org/10.5281/zenodo.1" in (site / "index.html").read_text("utf-8")
+    assert [one["aliases"] for one in json.loads((site / "versions.json").read_bytes())] == [["latest"], []]
+
+
 def test_what_was_damaged_on_its_way_is_named(publishing, tmp_path):
     class Damaging(Folder):
         def create(self, key, delivery):
