@@ -11,6 +11,7 @@ import pytest
 
 from cellgauge.report.comparison import compare_task
 from cellgauge.report.leaderboard import leaderboard
+from cellgauge.report.numbers import significant
 from cellgauge.report.release import load_release
 from cellgauge.runner.execute import execute
 from cellgauge.runner.plan import Filters, pairs_to_run, save_plan
@@ -94,6 +95,6 @@ def test_the_difference_to_the_baseline_is_that_of_the_stored_replicates_one_by_
         low, high = percentiles(pairs, score["interval"]["level"])
         found = (difference.value, difference.low, difference.high)
         assert found == pytest.approx((value, low, high), abs=ROUNDING), key
-        assert (record[column], record[f"{column}_low"], record[f"{column}_high"]) == found
+        assert (record[column], record[f"{column}_low"], record[f"{column}_high"]) == tuple(map(significant, found))
         apart = percentiles(rows[one], 0.95), percentiles(base_rows[other], 0.95)
         assert high - low < np.ptp(apart[0]) + np.ptp(apart[1]), "paired, and not one interval less the other"
