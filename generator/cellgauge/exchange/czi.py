@@ -151,6 +151,15 @@ class Vocabulary:
         return {f"datasets/{path.name}": path.read_bytes()}
 
 
+def _opened(project: Project, path: Path) -> tuple[Vocabulary, Any, SourceFile, Reader]:
+    """Return what names mean, what a file holds, what it is, and what reads it."""
+    words, faults = Vocabulary(project), Faults()
+    value, file = read_json(path, faults)
+    faults.refuse()
+    assert file is not None  # noqa: S101 (a file that could not be read was refused)
+    return words, value, file, Reader(file.name, faults)
+
+
 def read_vcp(
     project: Project, path: Path, version: str | None, licence: str | None, published: dt.date | None
 ) -> Draft:
@@ -161,11 +170,7 @@ def read_vcp(
     ImportProblems
         With every fault found.
     """
-    words, faults = Vocabulary(project), Faults()
-    value, file = read_json(path, faults)
-    faults.refuse()
-    assert file is not None  # noqa: S101 (a file that could not be read was refused)
-    reader = Reader(file.name, faults)
+    words, value, file, reader = _opened(project, path)
     draft = _draft("vcp", words, file, version, licence, published)
     records = reader.items(value, "", least=1)
     _read_records(words, reader, draft, [(f"[{place}]", record) for place, record in enumerate(records)])
@@ -185,11 +190,7 @@ def read_czbenchmarks(
     ImportProblems
         With every fault found.
     """
-    words, faults = Vocabulary(project), Faults()
-    value, file = read_json(path, faults)
-    faults.refuse()
-    assert file is not None  # noqa: S101 (a file that could not be read was refused)
-    reader = Reader(file.name, faults)
+    words, value, file, reader = _opened(project, path)
     whole = reader.record(value, "") or {}
     tool = reader.text(whole, "czbenchmarks_version", "") if whole else None
     records = reader.items(whole.get("task_results"), "task_results", least=1) if whole else []

@@ -37,6 +37,11 @@ _WORTH_IT = 1_000
 """Smaller files fit into one packet anyway."""
 
 
+def kind_of(path: str) -> str:
+    """Return the media type of a file, which the ending of its name tells."""
+    return _KINDS.get(PurePosixPath(path).suffix) or mimetypes.guess_type(path)[0] or "application/octet-stream"
+
+
 @dataclass(frozen=True)
 class Body:
     """What is stored where a header can say how it is packed."""
@@ -58,8 +63,7 @@ class Delivery:
     @property
     def type(self) -> str:
         """The media type, with the encoding of text."""
-        kind = _KINDS.get(PurePosixPath(self.path).suffix)
-        kind = kind or mimetypes.guess_type(self.path)[0] or "application/octet-stream"
+        kind = kind_of(self.path)
         return f"{kind}; charset=utf-8" if kind.startswith(_TEXT) else kind
 
     def plain(self) -> bytes:

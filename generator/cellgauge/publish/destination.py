@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,8 +77,3 @@ def open_destination(name: str, endpoint_url: str | None) -> Destination:
     from cellgauge.publish.folder import Folder
 
     return Folder(Path(name))
-
-
-def tag_of(data: bytes) -> str:
-    """Return the sha256 of what is stored, in hexadecimal digits."""
-    return hashlib.sha256(data).hexdigest()

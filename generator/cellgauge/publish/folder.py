@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from filelock import FileLock
 
 from cellgauge.cards.problems import UserError
 from cellgauge.publish.delivery import Delivery
-from cellgauge.publish.destination import Stored, tag_of
-from cellgauge.results.store import write_atomically
+from cellgauge.publish.destination import Stored
+from cellgauge.results.store import write_atomically, written_beside
 
 _LOCK = ".cellgauge-publish.lock"
 
@@ -30,7 +29,7 @@ class Folder:
         """See ``Destination``: whether a file can have a second name, which is how none is overwritten."""
         try:
             self._path.mkdir(parents=True, exist_ok=True)
-            with self._written(self._path / "probe", b"") as new:
+            with written_beside(self._path / "probe", b"") as new:
                 os.link(new, other := new.with_suffix(".second"))
                 other.unlink()
         except OSError as error:
@@ -42,12 +41,12 @@ class Folder:
             data = (self._path / key).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return Stored(data, tag_of(data))
+        return Stored(data, hashlib.sha256(data).hexdigest())
 
     def create(self, key: str, delivery: Delivery) -> bool:
         """See ``Destination``."""
         path = self._path / key
-        with self._written(path, delivery.plain()) as new:
+        with written_beside(path, delivery.plain()) as new:
             try:
                 os.link(new, path)
             except FileExistsError:
@@ -77,20 +76,3 @@ class Folder:
                 found[key] = there is not None
             seen(1)
         return found
-
-    @staticmethod
-    @contextmanager
-    def _written(path: Path, data: bytes) -> Iterator[Path]:
-        """Write to a file beside ``path``, which is gone afterwards."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        new = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            new.chmod(0o644)
-            yield new
-        finally:
-            new.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ from typing import Protocol
 from cellgauge.cards.problems import UserError, did_you_mean
 from cellgauge.cards.project import Project
 from cellgauge.publish.contents import CONTENTS, Contents, contents_of, digest_of, read_contents
-from cellgauge.publish.delivery import ASK_AGAIN, FOR_EVER, Delivery
+from cellgauge.publish.delivery import ASK_AGAIN, FOR_EVER, Delivery, kind_of
 from cellgauge.publish.destination import Destination, Stored
 from cellgauge.publish.latest import leading_pages
 from cellgauge.publish.root import RELEASES, About, root_files
@@ -151,7 +151,7 @@ class _Ready:
     def told(self, outcome: str, keys: Iterable[str]) -> Published:
         """Return what was done with it, where the files with these keys were or would be uploaded."""
         files, uploaded = self.contents.files, [key.removeprefix(f"{self.name}/") for key in keys]
-        kinds = Counter(Delivery(name, b"", "").type.partition(";")[0] for name in files)
+        kinds = Counter(map(kind_of, files))
         n_bytes = sum(files[name].bytes for name in uploaded)
         return Published(
             self.name, outcome, len(files), len(uploaded), n_bytes, self.address.site, dict(sorted(kinds.items()))

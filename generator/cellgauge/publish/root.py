@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from cellgauge.cards.project import Project
@@ -21,6 +20,7 @@ from cellgauge.report.axes import Layout
 from cellgauge.report.build import run_mkdocs
 from cellgauge.report.charts import Figure, Mark
 from cellgauge.report.numbers import SCORE_DECIMALS, interval, listing, number, plural
+from cellgauge.report.render import templates_in, to_include
 from cellgauge.report.sources import Sources, put
 from cellgauge.report.tables import Column
 
@@ -97,28 +97,25 @@ def _build(project: Project, folder: Path, site: Path, fragment: str, root_url: 
 
 
 def _page(project: Project, versions: list[Version], about: Mapping[str, About]) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(project.site_src / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     newest = newest_of(versions, "release")
     corrected: dict[str, list[Version]] = {}
     for one in versions:
         if one.properties.corrects is not None:
             corrected.setdefault(one.properties.corrects.release, []).append(one)
-    html = environment.get_template("root.html").render(
-        versions=versions,
-        about=about,
-        corrected=corrected,
-        latest=newest.version if newest else None,
-        trends=_trends(versions, about),
-        plural=plural,
-        draw=_drawing,
+    html = (
+        templates_in(project.site_src / "templates")
+        .get_template("root.html")
+        .render(
+            versions=versions,
+            about=about,
+            corrected=corrected,
+            latest=newest.version if newest else None,
+            trends=_trends(versions, about),
+            plural=plural,
+            draw=_drawing,
+        )
     )
-    return html.replace("{", "&#123;")  # a template includes it
+    return to_include(html)
 
 
 def _drawing(figure: Figure) -> Markup:

@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol
 import altair as alt
 from altair.utils.schemapi import debug_mode
 
-from cellgauge.report.numbers import significant
+from cellgauge.report.numbers import same_anywhere
 from cellgauge.report.tables import Table
 
 Layout = Literal["wide", "narrow", "mini"]
@@ -47,8 +47,8 @@ class Spec:
 
     def __post_init__(self) -> None:
         """Leave out digits that differ between machines."""
-        object.__setattr__(self, "values", _same(self.values))
-        object.__setattr__(self, "datasets", _same(self.datasets))
+        object.__setattr__(self, "values", same_anywhere(self.values))
+        object.__setattr__(self, "datasets", same_anywhere(self.datasets))
 
     @cached_property
     def values_json(self) -> str:
@@ -72,15 +72,6 @@ class Spec:
         """Return what names its drawing: SHA-256 of its parts and of what draws it; nothing is put together for it."""
         parts = (drawn_by, _digest_of_form(self.form), self.values_json, self.datasets_json)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _same(part: Any) -> Any:
-    """Return what holds numbers with ten significant digits of each."""
-    if isinstance(part, float):
-        return significant(part)
-    if isinstance(part, dict):
-        return {key: _same(value) for key, value in part.items()}
-    return [_same(one) for one in part] if isinstance(part, list | tuple) else part
 
 
 def compact_json(value: Any) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 SCORE_DECIMALS = 3
 """Decimals of every score, difference and interval."""
 
@@ -12,6 +14,15 @@ _DIGITS = 10
 def significant(value: float) -> float:
     """Return a number with ten significant digits: the last ones of what is computed differ between machines."""
     return float(f"{value:.{_DIGITS}g}")
+
+
+def same_anywhere(part: Any) -> Any:
+    """Return a value, or what holds values, with ten significant digits of each number that is not whole."""
+    if isinstance(part, float):
+        return significant(part)
+    if isinstance(part, dict):
+        return {key: same_anywhere(value) for key, value in part.items()}
+    return [same_anywhere(one) for one in part] if isinstance(part, list | tuple) else part
 
 
 def number(value: float, decimals: int = SCORE_DECIMALS, *, signed: bool = False) -> str:

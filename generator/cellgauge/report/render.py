@@ -32,6 +32,22 @@ from cellgauge.report.tables import Badge
 from cellgauge.results.schema import EXPLANATION
 
 
+def templates_in(folder: Path) -> Environment:
+    """Return the templates in a folder: everything that is put into them is escaped, and nothing may be missing."""
+    return Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def to_include(html: str) -> str:
+    """Return a fragment as the theme's templates may include it: nothing in it is read as one."""
+    return html.replace("{", "&#123;")
+
+
 class Renderer:
     """Draws the fragments of one release."""
 
@@ -74,13 +90,7 @@ class Renderer:
             [[row.model.id for row in one.ranked] for each in self.comparisons.values() for one in each.datasets],
         )
         self._draw = draw
-        self._environment = Environment(
-            loader=FileSystemLoader(templates),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._environment = templates_in(templates)
         self._environment.globals.update(
             view=view,
             cards=view.cards,
@@ -131,8 +141,7 @@ class Renderer:
             return to_html(text, folder=folder, root=root, below=below)
 
         html = self._environment.get_template(template).render(to=to, markdown=markdown, root=root, path=path, **values)
-        # The fragment is included by the theme's templates: nothing in it may be read as one.
-        return html.replace("{", "&#123;")
+        return to_include(html)
 
     def cited(self, path: str, title: str = "", digest: str | None = None, digest_of: str = "Content") -> Cited | None:
         """Return how the page at ``path`` is cited; None where there is no release, or it has no results.

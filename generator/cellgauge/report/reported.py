@@ -19,11 +19,12 @@ from cellgauge.report.dataset_comparison import DatasetComparison, Row
 from cellgauge.report.many import Work
 from cellgauge.report.missing import missing_pairs
 from cellgauge.report.numbers import number
-from cellgauge.report.page import CARD_BOOST, Page
+from cellgauge.report.page import Page
 from cellgauge.report.release import ReleaseView
 from cellgauge.report.render import Renderer
 from cellgauge.report.tables import Cell, Column, Table, alphabetical
 from cellgauge.report.tables import Row as TableRow
+from cellgauge.report.task_pages import page_of_task, page_on_dataset
 from cellgauge.results.schema import Result
 
 _ABOUT = ("kind", "source", "dataset", "study", "role", "status", "reason", "result_id")
@@ -73,43 +74,18 @@ def reported_task_page(renderer: Renderer, task: TaskCard) -> Page:
         metrics=list(dict.fromkeys(ref.metric for ref in task.scores)),
         citation=cited,
     )
-    return Page(
-        path,
-        task.name,
-        task.summary,
-        html,
-        boost=CARD_BOOST,
-        files=files | more,
-        search=f"{verdict.text} {task.question}",
-        source=task.path,
-        head=cited.head(task.summary, [f"{renderer.address.site}{file}" for file in sorted(files)]) if cited else "",
-    )
+    return page_of_task(renderer, task, html, files, more, verdict, cited)
 
 
 def reported_on_dataset_page(renderer: Renderer, task: TaskCard, one: DatasetComparison) -> Page:
     """Draw a task on one dataset: every score that is reported."""
     comparison = replace(renderer.comparisons[task.id], datasets=(one,))
-    path, verdict = _path_on(task, one), comparison.verdict()
-    csv = f"{path.removesuffix('/')}.csv"
-    html = renderer.fragment(
-        "reported_task_dataset.html",
-        path,
-        task=task,
-        dataset=one.dataset,
-        comparison=comparison,
-        one=one,
-        verdict=verdict,
-        figure=overviews.scores_on(comparison, one, renderer.colours),
-        tables=list(parts(renderer.view, comparison, one)),
-        csv=csv,
+    figure = overviews.scores_on(comparison, one, renderer.colours)
+    tables = list(parts(renderer.view, comparison, one))
+    whole = scores_table(renderer.view, comparison, (one,))
+    return page_on_dataset(
+        renderer, "reported_task_dataset.html", comparison, figure, tables, whole, as_what=", as reported"
     )
-    title = f"{task.name} on {one.dataset.name}, as reported"
-    table = scores_table(renderer.view, comparison, (one,))
-    return Page(path, title, verdict.text, html, searchable=False, source=task.path, files={csv: table.to_csv()})
-
-
-def _path_on(task: TaskCard, one: DatasetComparison) -> str:
-    return f"tasks/{task.id}/{one.dataset.id}/"
 
 
 def parts(view: ReleaseView, comparison: TaskComparison, one: DatasetComparison) -> Iterator[tuple[str, Table]]:

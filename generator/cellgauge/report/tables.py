@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
-from cellgauge.report.numbers import significant
+from cellgauge.report.numbers import same_anywhere
 from cellgauge.results.table import csv_text
 
 Raw = str | int | float | bool | None
@@ -88,7 +88,8 @@ class Cell(NamedTuple):
     @property
     def sorted_as(self) -> Raw:
         """What a column of numbers sorts it by; empty where there is no number."""
-        return _same(self.raw[0]) if self.raw and self.raw[0] is not None else ""
+        found: Raw = same_anywhere(self.raw[0]) if self.raw and self.raw[0] is not None else ""
+        return found
 
 
 _PLAIN = Cell("")[2:]
@@ -196,9 +197,8 @@ class Table:
         """Yield the downloaded values of each row, in the order of the columns."""
         widths = [len(column.fields) for column in self.columns]
         for row in self.rows:
-            yield [
-                _same(value) for cell, width in zip(row.cells, widths, strict=True) for value in _padded(cell, width)
-            ]
+            cells = zip(row.cells, widths, strict=True)
+            yield [same_anywhere(value) for cell, width in cells for value in _padded(cell, width)]
 
     def to_csv(self) -> bytes:
         """Return the table as CSV: values with ten significant digits, empty where there is none."""
@@ -217,11 +217,6 @@ class Table:
 def alphabetical(text: str) -> list[str | int]:
     """Return what to sort names by: letters without case, and numbers by their size, as the page's script does."""
     return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"([0-9]+)", text.casefold()))]
-
-
-def _same(value: Raw) -> Raw:
-    """Return a value as it is on any machine."""
-    return significant(value) if isinstance(value, float) else value
 
 
 def _padded(cell: Cell, width: int) -> tuple[Raw, ...]:

@@ -7,7 +7,9 @@ from functools import partial
 
 from cellgauge.cards import TaskCard
 from cellgauge.report.across import differences_figure, differences_key, losses_table, views_table
-from cellgauge.report.cite import content_digest
+from cellgauge.report.charts import Figure
+from cellgauge.report.cite import Cited, content_digest
+from cellgauge.report.comparison import TaskComparison, Verdict
 from cellgauge.report.dataset_comparison import DatasetComparison
 from cellgauge.report.health import health_table, over_datasets
 from cellgauge.report.leaderboard import forest, leaderboard, parts
@@ -18,6 +20,7 @@ from cellgauge.report.render import Renderer
 from cellgauge.report.standing import standings
 from cellgauge.report.standing_figure import figure_key, standings_figure
 from cellgauge.report.standing_tables import about_ranks, is_light, sensitivity_table, standings_table
+from cellgauge.report.tables import Table
 
 MOST_INLINE = 4
 """Up to so many datasets have their figure and primary table on the task's page as well: a page has a size to keep."""
@@ -44,7 +47,7 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
     sections = [
         {
             "one": one,
-            "path": _path_on(task, one),
+            "path": path_on(task, one),
             "verdict": None if inline else replace(comparison, datasets=(one,)).verdict(),
             "figure": forest(comparison, one, renderer.colours) if inline else None,
             "table": next(parts(view, comparison, table, one.dataset.id))[1] if inline else None,
@@ -98,8 +101,29 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
         metrics=list(dict.fromkeys(ref.metric for ref in task.scores)),
         citation=cited,
     )
+    return page_of_task(renderer, task, html, files, more, verdict, cited)
+
+
+def page_of_task(
+    renderer: Renderer,
+    task: TaskCard,
+    html: str,
+    files: dict[str, bytes],
+    more: dict[str, bytes],
+    verdict: Verdict,
+    cited: Cited | None,
+) -> Page:
+    """Return the page of a task.
+
+    Parameters
+    ----------
+    files
+        Its data, which search engines are told of.
+    more
+        Further files beside it.
+    """
     return Page(
-        path,
+        f"tasks/{task.id}/",
         task.name,
         task.summary,
         html,
@@ -115,23 +139,49 @@ def dataset_of_task_page(renderer: Renderer, task: TaskCard, one: DatasetCompari
     """Draw a task on one dataset: every score of every model."""
     comparison = replace(renderer.comparisons[task.id], datasets=(one,))
     table = leaderboard(renderer.view, comparison)
-    verdict, path = comparison.verdict(), _path_on(task, one)
+    tables = list(parts(renderer.view, comparison, table, one.dataset.id))
+    figure = forest(comparison, one, renderer.colours)
+    return page_on_dataset(renderer, "task_dataset.html", comparison, figure, tables, table)
+
+
+def page_on_dataset(
+    renderer: Renderer,
+    template: str,
+    comparison: TaskComparison,
+    figure: Figure | None,
+    tables: list[tuple[str, Table]],
+    whole: Table,
+    *,
+    as_what: str = "",
+) -> Page:
+    """Return the page of a task on one dataset, the only one of the comparison.
+
+    Parameters
+    ----------
+    whole
+        All of it in one table, for the file beside the page.
+    as_what
+        The end of its title.
+    """
+    (one,), task, verdict = comparison.datasets, comparison.task, comparison.verdict()
+    path = path_on(task, one)
     csv = f"{path.removesuffix('/')}.csv"
     html = renderer.fragment(
-        "task_dataset.html",
+        template,
         path,
         task=task,
         dataset=one.dataset,
         comparison=comparison,
         one=one,
         verdict=verdict,
-        figure=forest(comparison, one, renderer.colours),
-        tables=list(parts(renderer.view, comparison, table, one.dataset.id)),
+        figure=figure,
+        tables=tables,
         csv=csv,
     )
-    title = f"{task.name} on {one.dataset.name}"
-    return Page(path, title, verdict.text, html, searchable=False, source=task.path, files={csv: table.to_csv()})
+    title = f"{task.name} on {one.dataset.name}{as_what}"
+    return Page(path, title, verdict.text, html, searchable=False, source=task.path, files={csv: whole.to_csv()})
 
 
-def _path_on(task: TaskCard, one: DatasetComparison) -> str:
+def path_on(task: TaskCard, one: DatasetComparison) -> str:
+    """Return the address of the page of a task on one dataset."""
     return f"tasks/{task.id}/{one.dataset.id}/"
