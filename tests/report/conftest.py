@@ -200,7 +200,7 @@ class ReleaseBuilder:
                 task=task,
                 dataset=dataset,
                 model=model,
-                key=digest([task, dataset, model]),
+                key=digest([task, dataset, model]) if status == "to_run" else None,
                 status=status,
                 reason=reason,
             )
@@ -208,7 +208,7 @@ class ReleaseBuilder:
 
     def finish(self) -> Project:
         """Write the plan."""
-        write_plan(self.folder, Plan(release=self.name, pairs=self.pairs))
+        write_plan(self.folder, Plan.of(self.name, self.pairs))
         return self.project
 
     def _write(  # type: ignore[no-untyped-def]

@@ -14,6 +14,7 @@ from cellgauge.report.address import Address
 from cellgauge.report.page import Page
 from cellgauge.report.stage import stage
 from cellgauge.report.unchanged import read_inputs
+from cellgauge.results.schema import Plan
 from cellgauge.results.store import read_plan, seal, to_json, write_plan, write_result
 
 VALUES = {"pca": 0.5, "svd": 0.56, "nmf": 0.6, "raw-expression": 0.4, "random": 0.0, "oracle": 1.0}
@@ -51,10 +52,9 @@ def result(project: Project, task: str, dataset: str, model: str) -> Path:
 
 def decline(project: Project) -> None:
     folder = project.release("trial")
-    plan = read_plan(folder)
-    (changed,) = (pair for pair in plan.pairs if pair.model == "svd")
-    pairs = [pair for pair in plan.pairs if pair is not changed]
-    write_plan(folder, plan.model_copy(update={"pairs": [*pairs, changed.model_copy(update={"status": "withdrawn"})]}))
+    pairs = {pair.model: pair for pair in read_plan(folder).pairs}
+    withdrawn = pairs["svd"].model_copy(update={"status": "withdrawn", "key": None})
+    write_plan(folder, Plan.of(folder.name, {**pairs, "svd": withdrawn}.values()))
 
 
 def finish_later(release) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from cellgauge.results.migrate import STEPS
 from cellgauge.results.schema import SCHEMA_VERSION, result_id
-from cellgauge.results.store import BrokenResult, read_replicates, read_result, read_results
+from cellgauge.results.store import BrokenResult, read_plan, read_replicates, read_result, read_results, write_plan
 
 EARLIER = Path(__file__).parent / "earlier"
 
@@ -34,6 +34,25 @@ def test_a_result_of_an_earlier_version_loads_and_keeps_its_id(version: int):
     assert done.protocol is None
     assert read_replicates(folder, done).shape == (2, 100)
     assert (timeout.status, timeout.reason, timeout.scores) == ("timeout", "600 s", [])
+
+
+def test_a_plan_of_the_first_version_loads_and_is_written_again_in_the_current_one(tmp_path: Path):
+    raw = json.loads((EARLIER / "3/plan.json").read_bytes())
+    plan = read_plan(EARLIER / "3")
+    assert (raw["schema_version"], plan.schema_version, plan.release) == (1, 2, "2026.11")
+    places = [(pair.task, pair.dataset, pair.model, pair.status, pair.reason) for pair in plan.pairs]
+    assert places == [(one["task"], one["dataset"], one["model"], one["status"], one["reason"]) for one in raw["pairs"]]
+    assert {one["key"]: one["status"] for one in raw["pairs"] if one["status"] == "to_run"} == {
+        pair.key: pair.status for pair in plan.pairs if pair.key is not None
+    }
+    write_plan(tmp_path, plan)
+    assert read_plan(tmp_path) == plan
+
+
+def test_a_plan_of_a_later_version_says_which_were_expected(tmp_path: Path):
+    (tmp_path / "plan.json").write_text('{"schema_version": 99, "release": "r", "pairs": []}', "utf-8")
+    with pytest.raises(BrokenResult, match=r"plan\.json: .*found using 'schema_version' does not match.*2, 1"):
+        read_plan(tmp_path)
 
 
 @pytest.mark.parametrize("version", sorted(STEPS))

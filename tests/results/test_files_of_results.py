@@ -259,10 +259,21 @@ def test_a_kill_in_the_middle_leaves_the_old_file_or_the_new_one(tmp_path: Path)
 
 
 def test_a_plan_is_written_and_read(tmp_path: Path):
-    pair = Pair(task="clustering", dataset="pbmc", model="pca", key=SHA, status="to_run", reason=None)
-    plan = Plan(release="demo", pairs=[pair])
+    def never(model: str, reason: str) -> Pair:
+        return Pair(task="clustering", dataset="pbmc", model=model, key=None, status="not_run", reason=reason)
+
+    pairs = (
+        never("nmf", "no digest"),
+        Pair(task="clustering", dataset="pbmc", model="pca", key=SHA, status="to_run", reason=None),
+        never("scvi", "no weights"),
+        never("svd", "no digest"),
+    )
+    plan = Plan.of("demo", reversed(pairs))
     write_plan(tmp_path, plan)
     assert read_plan(tmp_path) == plan
+    assert plan.pairs == pairs
+    assert [one.models for one in plan.empties] == [["nmf", "svd"], ["scvi"]]
+    assert (tmp_path / "plan.json").read_text("utf-8").count("no digest") == 1
     (tmp_path / "plan.json").write_bytes(b'{"schema_version": 1}')
     with pytest.raises(BrokenResult, match=r"plan\.json: .*Delete it and plan again"):
         read_plan(tmp_path)

@@ -194,7 +194,7 @@ def _write(project: Project, draft: Draft, name: str, retrieved: dt.date) -> Imp
     for result in results:
         write_result(folder, result, None)
     pairs = list(_not_reported(cards, draft))
-    write_plan(folder, Plan(release=name, pairs=pairs))
+    write_plan(folder, Plan.of(name, pairs))
     report = ImportReport(
         release=name,
         format=draft.format,
@@ -267,7 +267,7 @@ def _not_reported(cards: Cards, draft: Draft) -> Iterator[Pair]:
             for model in models:
                 if (task, dataset, model) not in there:
                     yield Pair(
-                        task=task, dataset=dataset, model=model, key=_key(draft, task, dataset, model),
+                        task=task, dataset=dataset, model=model, key=None,
                         status="not_reported", reason=f"{draft.origin.source} gives no result for it",
                     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Reading results of earlier formats: each step from one version to the next is written down, and stays.
+"""Reading results and plans of earlier formats: each step from one version to the next is written down, and stays.
 
 A result that was read so keeps the ``result_id`` under which it may have been cited: it is checked by the rule of the
 version that it was written in.
@@ -7,9 +7,11 @@ version that it was written in.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from cellgauge.results.schema import SCHEMA_VERSION
+from pydantic import Field, TypeAdapter
+
+from cellgauge.results.schema import SCHEMA_VERSION, Pair, Plan, Record
 
 Values = dict[str, Any]
 
@@ -45,3 +47,28 @@ def migrated(values: Values) -> Values:
     for version in range(values["schema_version"], SCHEMA_VERSION):
         values = {**STEPS[version](values), "schema_version": version + 1}
     return values
+
+
+class _FirstPlan(Record):
+    """A plan as it was up to version 1: every pair by itself, and with a key also where nothing is to be run."""
+
+    schema_version: Literal[1]
+    release: str
+    pairs: list[Pair]
+
+
+_PLANS: TypeAdapter[Plan | _FirstPlan] = TypeAdapter(
+    Annotated[Plan | _FirstPlan, Field(discriminator="schema_version")]
+)
+
+
+def plan_of(data: bytes) -> Plan:
+    """Return the plan in a file of any version.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        When it is not valid.
+    """
+    found = _PLANS.validate_json(data)
+    return Plan.of(found.release, found.pairs) if isinstance(found, _FirstPlan) else found

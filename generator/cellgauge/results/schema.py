@@ -9,7 +9,9 @@ Both are written by the runner and read by the report; they share nothing else.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, Literal, get_args
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -360,17 +362,71 @@ class Pair(Record):
     task: Id
     dataset: Id
     model: Id
-    key: Digest
+    key: Digest | None = Field(description="Of the inputs of the evaluation; null: it is not to be run")
     status: Literal["to_run"] | Empty
     reason: str | None
 
 
-class Plan(Record):
-    """Every pair of a release, decided before any compute."""
+class PlannedRun(Record):
+    """An evaluation that is to be run."""
 
-    schema_version: Literal[1] = 1
+    task: Id
+    dataset: Id
+    model: Id
+    key: Digest
+
+
+class PlannedEmpties(Record):
+    """Models that get no scores in one task on one dataset, all for the same reason."""
+
+    task: Id
+    dataset: Id
+    status: Empty
+    reason: str | None
+    models: list[Id] = Field(min_length=1)
+
+
+class Plan(Record):
+    """Every pair of a release, decided before any compute: ``plan.json``.
+
+    Most pairs of a release are empties that share their reason with others, which is why they are written together.
+    """
+
+    schema_version: Literal[2] = 2
     release: str
-    pairs: list[Pair]
+    to_run: list[PlannedRun]
+    empties: list[PlannedEmpties]
+
+    @classmethod
+    def of(cls, release: str, pairs: Iterable[Pair]) -> Self:
+        """Return the plan that consists of these pairs."""
+        runs, empties = [], defaultdict(list)
+        for pair in sorted(pairs, key=_place):
+            if pair.status == "to_run":
+                runs.append(PlannedRun.model_validate(pair.model_dump(include=set(PlannedRun.model_fields))))
+            else:
+                empties[pair.task, pair.dataset, pair.status, pair.reason].append(pair.model)
+        return cls(
+            release=release,
+            to_run=runs,
+            empties=[
+                PlannedEmpties(task=task, dataset=dataset, status=status, reason=reason, models=models)
+                for (task, dataset, status, reason), models in empties.items()
+            ],
+        )
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """Every pair, by task, dataset and model."""
+        found = [Pair(**one.model_dump(), status="to_run", reason=None) for one in self.to_run]
+        for one in self.empties:
+            shared = one.model_dump(exclude={"models"})
+            found += [Pair(**shared, model=model, key=None) for model in one.models]
+        return tuple(sorted(found, key=_place))
+
+
+def _place(pair: Pair) -> tuple[str, str, str]:
+    return pair.task, pair.dataset, pair.model
 
 
 def series_of(release: str, kind: Literal["measured", "reported"], *, rehearsal: bool) -> str:

@@ -23,7 +23,7 @@ from cellgauge.cards.canonical import digest
 from cellgauge.cards.problems import UserError
 from cellgauge.cards.project import CARDS
 from cellgauge.cards.read import check, parse_yaml, read_text
-from cellgauge.results.migrate import STEPS, migrated
+from cellgauge.results.migrate import STEPS, migrated, plan_of
 from cellgauge.results.schema import (
     SCHEMA_VERSION,
     SEALING,
@@ -257,7 +257,7 @@ def read_plan(folder: Path) -> Plan:
     if not path.is_file():
         raise UserError(f"{path}: there is no plan. Make one with: cellgauge run --release {folder.name}")
     try:
-        return Plan.model_validate_json(path.read_bytes())
+        return plan_of(path.read_bytes())
     except ValidationError as error:
         raise BrokenResult(f"{path}: {error.errors()[0]['msg']}. Delete it and plan again.") from None
 

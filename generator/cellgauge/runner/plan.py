@@ -89,12 +89,12 @@ def make_plan(project: Project, cards: Cards, release: str, filters: Filters) ->
                 task=task_id,
                 dataset=dataset_id,
                 model=model_id,
-                key=evaluation_key(project, cards, task, dataset, model, codes[model_id]),
+                key=None if verdict else evaluation_key(project, cards, task, dataset, model, codes[model_id]),
                 status=verdict[0] if verdict else "to_run",
                 reason=verdict[1] if verdict else None,
             )
         )
-    return Plan(release=release, pairs=pairs)
+    return Plan.of(release, pairs)
 
 
 def save_plan(project: Project, cards: Cards, release: str, filters: Filters, *, rehearsal: bool) -> Plan:
