@@ -45,8 +45,14 @@ def test_a_plan_of_the_first_version_loads_and_is_written_again_in_the_current_o
     assert {one["key"]: one["status"] for one in raw["pairs"] if one["status"] == "to_run"} == {
         pair.key: pair.status for pair in plan.pairs if pair.key is not None
     }
+    path = tmp_path / "plan.json"
+    path.write_bytes((EARLIER / "3/plan.json").read_bytes())
     write_plan(tmp_path, plan)
+    assert json.loads(path.read_bytes())["schema_version"] == 2
     assert read_plan(tmp_path) == plan
+    written = path.stat().st_ino
+    write_plan(tmp_path, plan)
+    assert path.stat().st_ino == written, "left alone"
 
 
 def test_a_plan_of_a_later_version_says_which_were_expected(tmp_path: Path):

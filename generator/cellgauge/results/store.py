@@ -241,8 +241,10 @@ def decode_replicates(data: bytes, shape: tuple[int, int]) -> NDArray[np.float32
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
-    """Write ``plan.json``."""
-    write_atomically(folder / "plan.json", to_json(plan))
+    """Write ``plan.json``; one that holds the same already, in the current format, is left alone."""
+    path, data = folder / "plan.json", to_json(plan)
+    if not path.is_file() or path.read_bytes() != data:
+        write_atomically(path, data)
 
 
 def read_plan(folder: Path) -> Plan:

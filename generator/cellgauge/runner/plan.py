@@ -119,8 +119,7 @@ def save_plan(project: Project, cards: Cards, release: str, filters: Filters, *,
                 protocol_date=now.at.date(),
             )
             write_release(folder, about)
-        if not (folder / "plan.json").is_file() or read_plan(folder) != plan:
-            write_plan(folder, plan)
+        write_plan(folder, plan)
     return plan
 
 
