@@ -30,7 +30,8 @@ import numpy as np
 
 from cellgauge.cards import Cards, Project, load_cards
 from cellgauge.cards.canonical import digest
-from cellgauge.results.schema import Interval, Plan, Release, Score
+from cellgauge.results.release import Plan, Release
+from cellgauge.results.schema import Interval, Score
 from cellgauge.results.store import (
     describe_replicates,
     encode_replicates,

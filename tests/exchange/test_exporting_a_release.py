@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from cellgauge.cli import main
 from cellgauge.exchange.table import export_table, long_table
-from cellgauge.results.schema import Release
+from cellgauge.results.release import Release
 from cellgauge.results.store import read_results, seal, write_release, write_result
 from cellgauge.results.table import COLUMNS, table_csv
 

@@ -20,7 +20,8 @@ from cellgauge.report.release import load_release
 from cellgauge.report.render import Renderer
 from cellgauge.results.maps import SPAN, Codes, EmbeddingMap, write_map
 from cellgauge.results.profile import Composition, DatasetProfile, Quartiles, write_profile
-from cellgauge.results.schema import DatasetSubject, Gate, Interval, Pair, Plan, Release, Result, Score, Subject
+from cellgauge.results.release import Pair, Plan, Release
+from cellgauge.results.schema import DatasetSubject, Gate, Interval, Result, Score, Subject
 from cellgauge.results.store import (
     describe_replicates,
     encode_replicates,

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from cellgauge.report.compare import MOST_LISTED, Sides, _ratio, compare_works, pair_table
+from cellgauge.report.compare import MOST_LISTED, compare_works
+from cellgauge.report.compare_table import Sides, _ratio, pair_table
 from cellgauge.report.page import Page
 from cellgauge.report.pairs import ModelPair
 from cellgauge.report.stage import stage

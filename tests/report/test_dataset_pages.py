@@ -16,7 +16,7 @@ from cellgauge.report.missing import datasets_in_words, missing_pairs
 from cellgauge.report.numbers import size_in_words
 from cellgauge.report.release import load_release
 from cellgauge.results.profile import profile_path, read_profile
-from cellgauge.results.schema import Pair
+from cellgauge.results.release import Pair
 
 
 def text_of(site: Path, page: str) -> str:

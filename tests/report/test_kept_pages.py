@@ -14,7 +14,7 @@ from cellgauge.report.address import Address
 from cellgauge.report.page import Page
 from cellgauge.report.stage import stage
 from cellgauge.report.unchanged import read_inputs
-from cellgauge.results.schema import Plan
+from cellgauge.results.release import Plan
 from cellgauge.results.store import read_plan, seal, to_json, write_plan, write_result
 
 VALUES = {"pca": 0.5, "svd": 0.56, "nmf": 0.6, "raw-expression": 0.4, "random": 0.0, "oracle": 1.0}

@@ -16,7 +16,8 @@ import pytest
 from cellgauge.cards import CardProblems, load_cards
 from cellgauge.cards.silence import CHECKS as CHECK_IDS
 from cellgauge.report.quality import Quality
-from cellgauge.report.quality_checks import CHECKS, Finding
+from cellgauge.report.quality_checks import CHECKS
+from cellgauge.report.quality_findings import Finding
 from cellgauge.report.quality_page import MOST_SHOWN, quality_page
 from cellgauge.results.protocol import register
 from cellgauge.results.schema import Gate

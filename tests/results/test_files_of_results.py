@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from cellgauge.cards import CardProblems, UserError
-from cellgauge.results.schema import Pair, Plan, Release, Result
+from cellgauge.results.release import Pair, Plan, Release
+from cellgauge.results.schema import Result
 from cellgauge.results.store import (
     BrokenResult,
     encode_replicates,

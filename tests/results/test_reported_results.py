@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from cellgauge.cards.canonical import digest
-from cellgauge.results.schema import Release, Result
+from cellgauge.results.release import Release
+from cellgauge.results.schema import Result
 from cellgauge.results.store import seal
 from cellgauge.results.table import table_rows
 

@@ -22,13 +22,10 @@ from cellgauge.cards.project import CARDS, IMPORT, Cards, Project, load_cards
 from cellgauge.cards.task import TaskCard
 from cellgauge.results.imported import ImportReport, LeftOut, SourceFile
 from cellgauge.results.manifest import files_of, is_frozen
+from cellgauge.results.release import Imported, Pair, Plan, Release
 from cellgauge.results.schema import (
     DatasetSubject,
-    Imported,
     Origin,
-    Pair,
-    Plan,
-    Release,
     Reported,
     Resources,
     Result,

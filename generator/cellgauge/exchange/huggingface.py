@@ -21,7 +21,8 @@ from cellgauge.report.cells import page_of
 from cellgauge.report.cite import Cited
 from cellgauge.report.numbers import plural, significant
 from cellgauge.report.sources import hub_benchmark
-from cellgauge.results.schema import Result, Score, series_of
+from cellgauge.results.release import series_of
+from cellgauge.results.schema import Result, Score
 from cellgauge.results.store import write_atomically
 
 _PART = r"[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*"

@@ -10,18 +10,29 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cellgauge.cards.problems import UserError
 from cellgauge.exchange.drafting import Draft, Drafted, Key, as_card_file, release_name
+from cellgauge.exchange.openproblems_cards import (
+    SITE,
+    SOURCE,
+    Info,
+    as_body,
+    dataset_card,
+    metric_card,
+    model_card,
+    name_of,
+    one_line,
+    slug_of,
+    task_card,
+)
 from cellgauge.exchange.reading import Faults, Reader, read_json
 from cellgauge.results.imported import LeftOut, SourceFile
 from cellgauge.results.schema import Origin, Resources, Status
 
-SOURCE = "Open Problems in Single-Cell Analysis"
-_SITE = "https://openproblems.bio"
 _FILES = ("results", "task_info", "dataset_info", "method_info", "metric_info")
 _LICENCE_OF_LEGACY = "CC-BY-4.0"
 _CAVEATS = (
@@ -34,7 +45,6 @@ _CAVEATS = (
 _OTHER_LICENCE = (
     "The files do not say under which licence the results are; the licence in them is that of the task's code."
 )
-_LONGEST, _MOST_TEXT = 280, 20_000
 _MOST = 1e9
 """A score beyond it is no score: the source says nothing of what its metrics range over."""
 
@@ -53,17 +63,6 @@ class _Layout:
 
 _LEGACY = _Layout("{}_id", "dataset_id", "method_id", "{}_name", "{}_summary", "{}_description")
 _V4 = _Layout("name", "dataset_name", "method_name", "label", "summary", "description")
-
-
-@dataclass
-class _Info:
-    """One dataset, method or metric as the source describes it."""
-
-    id: str
-    name: str
-    summary: str
-    body: str
-    values: dict[str, Any] = field(default_factory=dict)
 
 
 def read_openproblems(folder: Path, version: str | None, licence: str | None, published: dt.date | None) -> Draft:
@@ -107,10 +106,10 @@ class _Folder:
         self.methods = self._described("method", values["method_info"], "method_info")
         self.metrics = self._described("metric", values["metric_info"], "metric_info")
         self.left_out: list[LeftOut] = []
-        self.models: dict[str, tuple[_Info, str | None]] = {}
+        self.models: dict[str, tuple[Info, str | None]] = {}
         faults.refuse()
         self.about = next(iter(self.task.values()))
-        self.task_id = _slug(self.about.id.removeprefix("task_"))
+        self.task_id = slug_of(self.about.id.removeprefix("task_"))
 
     def draft(self, version: str | None, licence: str | None, published: dt.date | None) -> Draft:
         """Return all that the files say."""
@@ -122,18 +121,18 @@ class _Folder:
         origin = Origin(
             source=SOURCE,
             version=version,
-            url=f"{_SITE}/results/{self.about.id.removeprefix('task_')}",
+            url=f"{SITE}/results/{self.about.id.removeprefix('task_')}",
             licence=licence or (_LICENCE_OF_LEGACY if legacy else None),
             published=published or self._published(),
             caveats=[*_CAVEATS, *([] if legacy or licence else [_OTHER_LICENCE])],
         )
         names = {
             "tasks": {self.about.id: self.task_id},
-            "datasets": {one.id: _slug(one.id) for one in self.datasets.values()},
+            "datasets": {one.id: slug_of(one.id) for one in self.datasets.values()},
             "models": {
                 f"{info.id}{f' ({params})' if params else ''}": id_ for id_, (info, params) in self.models.items()
             },
-            "metrics": {one.id: _slug(one.id) for one in self.metrics.values()},
+            "metrics": {one.id: slug_of(one.id) for one in self.metrics.values()},
         }
         title = f"{SOURCE}: {self.about.name}{f', version {version}' if version else ''}"
         draft = Draft(
@@ -145,9 +144,9 @@ class _Folder:
 
     # -- what the source describes -------------------------------------------------------------------------------
 
-    def _described(self, kind: str, values: Any, file: str) -> dict[str, _Info]:
+    def _described(self, kind: str, values: Any, file: str) -> dict[str, Info]:
         reader, layout = self.reader[file], self.layout
-        found: dict[str, _Info] = {}
+        found: dict[str, Info] = {}
         slugs: dict[str, str] = {}
         for place, one in enumerate(reader.items(values, "", least=1)):
             key = "" if kind == "task" else f"[{place}]"
@@ -155,17 +154,17 @@ class _Folder:
             id_ = reader.text(record, layout.id.format(kind), key) if record is not None else None
             if record is None or id_ is None:
                 continue
-            slug = _slug(id_)
+            slug = slug_of(id_)
             if not slug:
                 reader.fault(key, id_, "an id with letters or digits")
             elif slug in slugs:
                 reader.fault(key, id_, f"another id than {slugs[slug]}: both would be called {slug} here")
             else:
                 slugs[slug] = id_
-                name = _line(record.get(layout.label.format(kind))) or id_
-                summary = _line(record.get(layout.summary.format(kind))) or f"{name}: the source gives no summary."
-                body = _paragraphs(record.get(layout.description.format(kind)))
-                found[id_] = _Info(id_, name, summary, body, record)
+                name = one_line(record.get(layout.label.format(kind))) or id_
+                summary = one_line(record.get(layout.summary.format(kind))) or f"{name}: the source gives no summary."
+                body = as_body(record.get(layout.description.format(kind)))
+                found[id_] = Info(id_, name, summary, body, record)
             if kind == "metric" and not isinstance(record.get("maximize"), bool):
                 reader.fault(f"{key}.maximize", record.get("maximize"), "true or false: which way is better")
         return found
@@ -207,9 +206,9 @@ class _Folder:
             read = self._of_legacy(key, record) if self.is_legacy else self._of_v4(key, record)
             if not is_known or dataset is None or method is None or read is None:
                 continue
-            model = _slug(f"{method}-{params}" if params else method)
+            model = slug_of(f"{method}-{params}" if params else method)
             if (dataset, model) in seen:
-                what = f"{_named(method, params)} on {dataset}"
+                what = f"{name_of(method, params)} on {dataset}"
                 reader.fault(key, what, f"one row of it; another is {seen[dataset, model]}")
                 continue
             seen[dataset, model] = key
@@ -218,9 +217,9 @@ class _Folder:
             values, undefined, exit_codes, resources = read
             status, reason = _ending(values, exit_codes)
             yield Drafted(
-                self.task_id, _slug(dataset), model, f"results.json: {key}",
+                self.task_id, slug_of(dataset), model, f"results.json: {key}",
                 {"task": self.about.id, "dataset": dataset, "method": method, "paramset": params,
-                 "metrics": [one for one in self.metrics if (_slug(one), None) in values]},
+                 "metrics": [one for one in self.metrics if (slug_of(one), None) in values]},
                 tool=_tool(self.methods[method]), values=values,
                 undefined=undefined if status == "done" else {}, status=status, reason=reason, resources=resources,
             )  # fmt: skip
@@ -264,7 +263,7 @@ class _Folder:
         values: dict[Key, float] = {}
         undefined: dict[Key, str] = {}
         for name in self.metrics:
-            score: Key = (_slug(name), None)
+            score: Key = (slug_of(name), None)
             value = given.get(name)
             if value is None or value == "NA":
                 said = "does not name it" if name not in given else 'says "NA"' if value else "says null"
@@ -276,114 +275,27 @@ class _Folder:
     # -- cards ---------------------------------------------------------------------------------------------------
 
     def _cards(self, results: list[Drafted]) -> Iterator[tuple[str, bytes]]:
-        yield f"tasks/{self.task_id}.md", as_card_file(*self._task_card())
+        controls = [id_ for id_, (info, _) in sorted(self.models.items()) if self._is_control(info)]
+        yield (
+            f"tasks/{self.task_id}.md",
+            as_card_file(*task_card(self.about, [slug_of(one) for one in self.metrics], controls)),
+        )
         for one in self.metrics.values():
-            yield f"metrics/{_slug(one.id)}.md", as_card_file(*_metric_card(one, self.is_legacy))
+            yield f"metrics/{slug_of(one.id)}.md", as_card_file(*metric_card(one, self.is_legacy))
         names: set[str] = set()
         for id_, (info, chosen) in sorted(self.models.items()):
-            yield f"models/{id_}.md", as_card_file(*_model_card(info, chosen, self._is_control(info), names))
+            yield f"models/{id_}.md", as_card_file(*model_card(info, chosen, self._is_control(info), names))
         used = {one.dataset for one in results}
         taken: set[str] = set()
         for one in self.datasets.values():
-            if _slug(one.id) in used:
-                yield f"datasets/{_slug(one.id)}.md", as_card_file(*_dataset_card(one, taken))
+            if slug_of(one.id) in used:
+                yield f"datasets/{slug_of(one.id)}.md", as_card_file(*dataset_card(one, taken))
 
-    def _is_control(self, info: _Info) -> bool:
+    def _is_control(self, info: Info) -> bool:
         return info.values.get("is_baseline") is True or info.values.get("type") == "control_method"
-
-    def _task_card(self) -> tuple[dict[str, Any], str]:
-        first, *others = [_slug(one) for one in self.metrics]
-        repository = _url(self.about.values.get("repo")) or _url(self.about.values.get("repository")) or _SITE
-        controls = [id_ for id_, (info, _) in sorted(self.models.items()) if self._is_control(info)]
-        return {
-            "name": self.about.name,
-            "summary": _cut(f"{self.about.summary} Reported by Open Problems."),
-            "reported": "The protocol of Open Problems.",
-            "question": self.about.summary,
-            "procedure": [
-                "What is computed, and how, is described by the source: see below, and its repository.",
-                "The source names no primary metric and no baseline; its control methods are shown apart.",
-            ],
-            "input": "unknown",
-            "requires": [],
-            "protocol": {"version": 1, "seeds": [], "replicates": 0, "level": None},
-            "unit": "unknown",
-            "primary": {"metric": first},
-            "complementary": [{"metric": one} for one in others],
-            "baseline": None,
-            "controls": controls,
-            "references": [
-                {"text": f"Open Problems, repository of the task {self.about.name}"[:_LONGEST], "url": repository}
-            ],
-        }, self.about.body
 
 
 _Read = tuple[dict[Key, float], dict[Key, str], list[Any], Resources | None]
-
-
-def _metric_card(one: _Info, is_legacy: bool) -> tuple[dict[str, Any], str]:
-    where = _url(one.values.get("implementation_url" if is_legacy else "link_implementation")) or _SITE
-    return {
-        "name": one.name,
-        "short_name": one.name,
-        "summary": one.summary,
-        "version": 1,
-        "family": "other",
-        "reported": "Defined and computed by Open Problems.",
-        "formula": None,
-        "range": {"min": None, "max": None},
-        "direction": "higher" if one.values["maximize"] else "lower",
-        "controls": {"best": [], "worst": []},
-        "implementation": _cut(f"The source's component {one.values.get('component_name') or one.id}"),
-        "misleads": None,
-        "sources": [{"text": "Open Problems, source code of the metric", "url": where}, *_dois(one.values)],
-    }, one.body
-
-
-def _model_card(info: _Info, params: str | None, is_control: bool, names: set[str]) -> tuple[dict[str, Any], str]:
-    code = _url(info.values.get("code_url")) or _url(info.values.get("link_code"))
-    run = _url(info.values.get("implementation_url")) or _url(info.values.get("link_implementation"))
-    works = _dois(info.values)
-    return {
-        "name": _unique(_named(info.name, _line(params)), names),
-        "summary": info.summary,
-        "version": 1,
-        "role": "control" if is_control else "model",
-        "obtain": {"kind": "reported", "note": _cut(f"Run by Open Problems: {run or 'the source names no code'}")},
-        "output": "unknown",
-        "fit": "unknown",
-        "pretrained": None,
-        "seeded": None,
-        "input": {"values": []},
-        **({"paper": works[0]} if works else {}),
-        **({"code": code} if code else {}),
-    }, info.body
-
-
-def _dataset_card(one: _Info, names: set[str]) -> tuple[dict[str, Any], str]:
-    urls = one.values.get("source_urls")
-    url = _url(one.values.get("data_url")) or (_url(urls[0]) if isinstance(urls, list) and urls else None)
-    return {
-        "name": _unique(one.name, names),
-        "summary": one.summary,
-        "version": 1,
-        "evidence": "measured",
-        "study": _slug(one.id),
-        "organisms": [],
-        "modality": "unknown",
-        "source": {
-            "kind": "reported",
-            "note": _cut(f"As Open Problems prepared it from {url or 'a source it does not name'}"),
-        },
-        "digest_of_content": None,
-        "matrix": {"location": "unknown", "values": "unknown", "features": "unknown"},
-        "columns": {},
-        "citations": [{"text": _cut(f"The data of {one.name}, as the source names them"), "url": url}] if url else [],
-        "limits": [
-            "That cells were measured, and not simulated, is read from the source's description.",
-            "The source says neither how many cells were scored nor which donors they are of.",
-        ],
-    }, one.body
 
 
 def _ending(values: dict[Key, float], exit_codes: list[Any]) -> tuple[Status, str | None]:
@@ -414,7 +326,7 @@ def _only(values: Any) -> Any:
     return values[0] if isinstance(values, list) and len(values) == 1 else None
 
 
-def _tool(method: _Info) -> str | None:
+def _tool(method: Info) -> str | None:
     commit = method.values.get("commit_sha") or method.values.get("commit")
     return f"the source's code at commit {commit[:40]}" if isinstance(commit, str) and commit else None
 
@@ -425,54 +337,3 @@ def _day_of(resources: Any) -> dt.date | None:
         return dt.datetime.fromisoformat(said).date() if isinstance(said, str) else None
     except ValueError:
         return None
-
-
-def _named(method: str, params: str | None) -> str:
-    return f"{method} ({params})" if params else method
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64].strip("-")
-
-
-def _line(text: Any) -> str:
-    """Return text of a source as one line that a card may hold, without what no page can show."""
-    flat = " ".join(_clean(text).split()) if isinstance(text, str) else ""
-    return _cut(f"“{flat}”" if flat.startswith("TODO") else flat)
-
-
-def _paragraphs(text: Any) -> str:
-    """Return a description of a source as the text of a card."""
-    clean = _clean(text).strip()[:_MOST_TEXT] if isinstance(text, str) else ""
-    return f"The source says:\n\n{clean}" if clean else "The source gives no further description."
-
-
-def _clean(text: str) -> str:
-    """Drop characters that YAML and pages cannot hold: controls, and halves of pairs."""
-    kept = "".join(letter for letter in text if letter in "\n\t" or letter.isprintable() or letter.isspace())
-    return kept.encode("utf-8", "ignore").decode()
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 2].rstrip()} …"
-
-
-def _unique(name: str, taken: set[str]) -> str:
-    """Return a name that no other card has: names are how people tell cards apart."""
-    made, count = name, 2
-    while made in taken:
-        made, count = f"{name} ({count})", count + 1
-    taken.add(made)
-    return made
-
-
-def _url(value: Any) -> str | None:
-    return value if isinstance(value, str) and re.fullmatch(r"https?://[^\s<>\"]+", value) else None
-
-
-def _dois(values: dict[str, Any]) -> list[dict[str, Any]]:
-    references = values.get("references")
-    given = references.get("doi") if isinstance(references, dict) else values.get("references_doi")
-    listed = given if isinstance(given, list) else re.split(r"[\s,;]+", given) if isinstance(given, str) else []
-    dois = [one for one in listed if isinstance(one, str) and re.fullmatch(r"10\.\d{4,9}/\S+", one)]
-    return [{"text": "A work that the source names", "doi": one} for one in dois]

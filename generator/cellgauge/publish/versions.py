@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from cellgauge.cards.problems import UserError
 from cellgauge.report.address import folder_of_latest
 from cellgauge.results.manifest import Frozen
-from cellgauge.results.schema import Correction, Release
+from cellgauge.results.release import Correction, Release
 from cellgauge.results.store import fault_of
 
 VERSIONS = "versions.json"

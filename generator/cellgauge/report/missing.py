@@ -8,7 +8,7 @@ from typing import Literal
 from cellgauge.cards import Cards
 from cellgauge.report.cells import sentence
 from cellgauge.report.numbers import listing, plural
-from cellgauge.results.schema import Pair
+from cellgauge.results.release import Pair
 
 _NAMED = 6
 """More names than this become a number."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from cellgauge.cards.silence import PLACES, Silence
 from cellgauge.report.numbers import plural
-from cellgauge.report.quality_checks import CHECKS, NOT_OF_REPORTED, Check, Checked, Comparisons, Finding, Severity
+from cellgauge.report.quality_checks import CHECKS, NOT_OF_REPORTED
+from cellgauge.report.quality_findings import Check, Checked, Comparisons, Finding, Severity
 from cellgauge.report.release import ReleaseView
 
 

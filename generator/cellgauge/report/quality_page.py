@@ -11,7 +11,7 @@ from cellgauge.report.empties import counts_table, find_empties
 from cellgauge.report.numbers import listing, plural
 from cellgauge.report.page import Page
 from cellgauge.report.quality import Quality
-from cellgauge.report.quality_checks import Finding, Severity
+from cellgauge.report.quality_findings import Finding, Severity
 from cellgauge.report.render import Renderer
 from cellgauge.report.tables import Cell, Column, Row, Table, Tone
 

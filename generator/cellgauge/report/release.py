@@ -20,7 +20,8 @@ from cellgauge.results.manifest import Frozen, FrozenCard, previous_release, rea
 from cellgauge.results.outdated import CardsNow
 from cellgauge.results.profile import DatasetProfile, current_profile
 from cellgauge.results.protocol import Protocol, read_protocols
-from cellgauge.results.schema import Gate, LeakageJudgement, Pair, Release, Result
+from cellgauge.results.release import Pair, Release
+from cellgauge.results.schema import Gate, LeakageJudgement, Result
 from cellgauge.results.store import list_releases, read_plan, read_release, read_replicates, read_results, result_path
 
 Place = tuple[str, str, str]

@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from cellgauge.cards import Project, UserError
 from cellgauge.report.page import Page
-from cellgauge.results.schema import Release
+from cellgauge.results.release import Release
 
 PROSE = (
     "principles.md",

@@ -34,7 +34,8 @@ from cellgauge.results.manifest import (
     sha256_of,
 )
 from cellgauge.results.outdated import CardsNow
-from cellgauge.results.schema import SCHEMA_VERSION, Correction, Release, Status
+from cellgauge.results.release import Correction, Release
+from cellgauge.results.schema import SCHEMA_VERSION, Status
 from cellgauge.results.store import (
     read_release,
     read_replicates,

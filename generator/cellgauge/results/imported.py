@@ -8,7 +8,8 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from cellgauge.cards.project import IMPORT
-from cellgauge.results.schema import Imported, Record
+from cellgauge.results.release import Imported
+from cellgauge.results.schema import Record
 from cellgauge.results.store import BrokenResult, fault_of
 
 

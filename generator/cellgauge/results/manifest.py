@@ -18,7 +18,8 @@ from pydantic import Field, ValidationError
 from cellgauge.cards.base import Digest, Doi, Id
 from cellgauge.cards.problems import UserError
 from cellgauge.cards.project import IMPORT, MANIFEST, Project
-from cellgauge.results.schema import Record, Release, Status, series_of
+from cellgauge.results.release import Release, series_of
+from cellgauge.results.schema import Record, Status
 from cellgauge.results.store import BrokenResult, fault_of
 
 INDEX = "releases.json"

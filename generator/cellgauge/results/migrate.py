@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from cellgauge.results.schema import SCHEMA_VERSION, Pair, Plan, Record
+from cellgauge.results.release import Pair, Plan
+from cellgauge.results.schema import SCHEMA_VERSION, Record
 
 Values = dict[str, Any]
 

@@ -24,16 +24,8 @@ from cellgauge.cards.problems import UserError
 from cellgauge.cards.project import CARDS
 from cellgauge.cards.read import check, parse_yaml, read_text
 from cellgauge.results.migrate import STEPS, migrated, plan_of
-from cellgauge.results.schema import (
-    SCHEMA_VERSION,
-    SEALING,
-    Plan,
-    Release,
-    Replicates,
-    Result,
-    check_id,
-    result_id,
-)
+from cellgauge.results.release import Plan, Release
+from cellgauge.results.schema import SCHEMA_VERSION, SEALING, Replicates, Result, check_id, result_id
 
 _MAX_HEADER = 10_000
 

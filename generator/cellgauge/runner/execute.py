@@ -11,7 +11,7 @@ from typing import Any
 
 from cellgauge.cards.task import Stress
 from cellgauge.data.stress import why_not
-from cellgauge.results.schema import Pair
+from cellgauge.results.release import Pair
 from cellgauge.runner.failures import StepError, lost
 from cellgauge.runner.mapping import draw_map, fail_map
 from cellgauge.runner.maps import Place

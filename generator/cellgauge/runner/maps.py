@@ -7,7 +7,7 @@ from collections.abc import Collection
 from cellgauge.cards.canonical import digest
 from cellgauge.cards.project import Cards, Project
 from cellgauge.results.maps import MAP_VERSION, EmbeddingMap, read_map
-from cellgauge.results.schema import Pair, Plan
+from cellgauge.results.release import Pair, Plan
 from cellgauge.runner.plan import SEED_OF_CHECKS, Filters, key_of_embedding, select, stored_for
 
 Place = tuple[str, str]

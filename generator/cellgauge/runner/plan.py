@@ -29,7 +29,8 @@ from cellgauge.cards.task import Stress, TaskCard
 from cellgauge.models.cache import embedding_key
 from cellgauge.results.manifest import refuse_frozen, refuse_reported
 from cellgauge.results.protocol import register
-from cellgauge.results.schema import Empty, Pair, Plan, Release, Result
+from cellgauge.results.release import Pair, Plan, Release
+from cellgauge.results.schema import Empty, Result
 from cellgauge.results.store import (
     BrokenResult,
     read_plan,

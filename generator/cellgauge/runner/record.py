@@ -8,7 +8,8 @@ from cellgauge.cards.dataset import DatasetCard
 from cellgauge.cards.model import ModelCard
 from cellgauge.cards.project import Cards
 from cellgauge.results.protocol import protocol_digest
-from cellgauge.results.schema import DatasetSubject, LeakageJudgement, Pair, Subject
+from cellgauge.results.release import Pair
+from cellgauge.results.schema import DatasetSubject, LeakageJudgement, Subject
 from cellgauge.runner.plan import protocol_fields
 
 

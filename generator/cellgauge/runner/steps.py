@@ -29,7 +29,8 @@ from cellgauge.data.store import FileStore
 from cellgauge.data.stress import why_not
 from cellgauge.models.cache import Cost, EmbeddingCache, Entry, needs_each_seed
 from cellgauge.results.profile import profile_is_current, write_profile
-from cellgauge.results.schema import GATES, Environment, Gate, Pair, Resources
+from cellgauge.results.release import Pair
+from cellgauge.results.schema import GATES, Environment, Gate, Resources
 from cellgauge.results.store import describe_replicates, encode_replicates, seal, write_result
 from cellgauge.runner.calling import caller, read_precomputed, together
 from cellgauge.runner.cost import measured

@@ -12,7 +12,7 @@ import pytest
 from cellgauge.cards import UserError
 from cellgauge.publish.latest import leading_pages
 from cellgauge.publish.versions import Properties, Version, in_order, newest_of, read_versions, write_versions
-from cellgauge.results.schema import series_of
+from cellgauge.results.release import series_of
 
 DAYS = {"2026.08": 1, "2026.11": 3, "trial": 9, "vcp-0.54.1": 4, "vcp-0.60": 8, "openproblems-2": 5}
 
