@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -69,3 +73,60 @@ def test_bug_a_killed_run_left_its_workers_running(tiny) -> None:
     while worker.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not worker.exists()
+
+
+@pytest.fixture
+def hanging_container(tiny, docker: str) -> Callable[[], list[str]]:
+    """A model whose container never ends; returns what lists the containers of its image."""
+    from cellgauge.models.images import build_image
+
+    tiny.dataset()
+    tiny.model("good")
+    folder = tiny.folder / "generator/images/hangs"
+    folder.mkdir(parents=True)
+    shutil.copyfile(REPOSITORY / "generator/images/adapter.py", folder.parent / "adapter.py")
+    (folder / "Dockerfile").write_text(
+        "ARG BASE_IMAGE=python:3.11-slim\nFROM ${BASE_IMAGE}\n"
+        'ENTRYPOINT ["python3", "-c", "import time; time.sleep(600)"]\n'
+    )
+    card = tiny.folder / "site_src/models/boxed.md"
+    tiny.model("boxed")
+    lines = card.read_text().splitlines()
+    place = next(n for n, line in enumerate(lines) if line.startswith("obtain:"))
+    lines[place] = 'obtain: {kind: container, folder: hangs, params: {}, tried_with: "no weights needed"}'
+    card.write_text("\n".join(lines) + "\n")
+    base = os.environ.get("CELLGAUGE_BASE_IMAGE", "local/python:3.11")
+    image = build_image(tiny.project.generator, "hangs", lambda line: None, base=base, network="host")
+
+    def containers() -> list[str]:
+        command = [docker, "ps", "--all", "--quiet", "--filter", f"ancestor={image}"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+    return containers
+
+
+@pytest.mark.kill
+@pytest.mark.slow
+def test_bug_the_container_of_a_run_that_was_terminated_went_on(
+    tiny, hanging_container: Callable[[], list[str]]
+) -> None:
+    run = start(tiny.folder, "--model", "boxed", "--jobs", "1")
+    deadline = time.monotonic() + 120
+    while not hanging_container() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(hanging_container()) == 1
+    run.send_signal(signal.SIGTERM)
+    assert run.wait(60) == 1
+    assert hanging_container() == []
+    assert list(tiny.folder.glob("results/r/*/*/*.json")) == [], "it can be run again"
+
+
+@pytest.mark.kill
+@pytest.mark.slow
+def test_bug_the_container_of_an_evaluation_that_took_too_long_went_on_beside_the_others(
+    tiny, hanging_container: Callable[[], list[str]]
+) -> None:
+    """Its worker is killed, and nothing else would stop it before another container is called."""
+    run = start(tiny.folder, "--model", "boxed", "--model", "good", "--jobs", "1", "--time-limit", "0.4", "--json")
+    assert json.loads(run.communicate()[0])["computed"] == {"done": 1, "timeout": 1}
+    assert hanging_container() == []

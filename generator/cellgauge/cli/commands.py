@@ -18,7 +18,7 @@ from cellgauge.cli.model import model as models_here
 from cellgauge.cli.new import new
 from cellgauge.cli.publish import publish
 from cellgauge.cli.releases import check_release, diff, freeze, verify
-from cellgauge.cli.terminal import Group, fail, json_option, print_json
+from cellgauge.cli.terminal import Group, fail, json_option, print_json, terminated_like_interrupted
 from cellgauge.cli.transfers import transfers
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -201,6 +201,7 @@ def run(
         return
     try:
         from cellgauge.data.store import cache_folder
+        from cellgauge.runner.calling import remove_abandoned_containers
         from cellgauge.runner.dask_workers import DaskWorkers
         from cellgauge.runner.execute import execute
         from cellgauge.runner.fetching import fetch_datasets
@@ -221,17 +222,21 @@ def run(
             min(jobs or os.cpu_count() or 1, len(pairs) or len(to_count) or len(maps)), 60 * (time_limit or 60)
         )
     try:
-        with transfers(quiet=as_json) as show:
-            needed = dict.fromkeys([*(pair.dataset for pair in pairs), *to_count, *(dataset for dataset, _ in maps)])
-            unobtained = fetch_datasets(context, needed, show)
-        for dataset, why in unobtained.items():
-            click.echo(f"{dataset}: {why}", err=True)
-        pairs = [pair for pair in pairs if pair.dataset not in unobtained]
-        to_count = [dataset for dataset in to_count if dataset not in unobtained]
-        maps = [place for place in maps if place[0] not in unobtained]
-        with progress(len(pairs) + len(maps), quiet=as_json) as report, workers:
-            ended = execute(context, pairs, workers, report, to_count=to_count, maps=maps)
+        with terminated_like_interrupted():
+            with transfers(quiet=as_json) as show:
+                needed = dict.fromkeys(
+                    [*(pair.dataset for pair in pairs), *to_count, *(dataset for dataset, _ in maps)]
+                )
+                unobtained = fetch_datasets(context, needed, show)
+            for dataset, why in unobtained.items():
+                click.echo(f"{dataset}: {why}", err=True)
+            pairs = [pair for pair in pairs if pair.dataset not in unobtained]
+            to_count = [dataset for dataset in to_count if dataset not in unobtained]
+            maps = [place for place in maps if place[0] not in unobtained]
+            with progress(len(pairs) + len(maps), quiet=as_json) as report, workers:
+                ended = execute(context, pairs, workers, report, to_count=to_count, maps=maps)
     except KeyboardInterrupt:
+        remove_abandoned_containers(cards.models[pair.model] for pair in pairs)
         fail(f"Stopped. What had finished is kept; the same command{' without --again' * again} goes on.")
     not_counted, drawn, not_drawn = (ended.pop(one, 0) for one in ("dataset not counted", "map", "map not drawn"))
     counted = len(to_count) - sum(not profile_is_current(folder, cards.datasets[one]) for one in to_count)

@@ -1,8 +1,11 @@
-"""What all commands share: how they fail, and how they print JSON."""
+"""What all commands share: how they fail and are stopped, and how they print JSON."""
 
 from __future__ import annotations
 
 import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
@@ -25,6 +28,16 @@ def fail(message: str) -> NoReturn:
     """Print an error and end with code 1."""
     click.echo(message, err=True)
     raise SystemExit(1)
+
+
+@contextmanager
+def terminated_like_interrupted() -> Iterator[None]:
+    """Turn SIGTERM, by which schedulers and services stop a program, into what Ctrl-C is: KeyboardInterrupt."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from cellgauge.models.containers import call_container
 from cellgauge.models.embedding import accept_embedding
 from cellgauge.models.precomputed import read_output
 from cellgauge.models.prediction import accept_prediction
-from cellgauge.models.sandbox import ImageMissing
+from cellgauge.models.sandbox import BackendMissing, ImageMissing
 from cellgauge.models.weights import weights_folder
 from cellgauge.results.schema import Environment
 from cellgauge.runner.cost import measured
@@ -98,6 +98,19 @@ def caller(model: ModelCard, dataset: Dataset, project: Project, cache: Path) ->
             return Called(found.output, found.cost, found.environment, found.genes or listed, found.log)
 
         yield call
+
+
+def remove_abandoned_containers(models: Iterable[ModelCard]) -> None:
+    """Remove the containers of workers that are gone, if any of these models is a container.
+
+    A worker that was killed did not stop its container, which would go on beside whatever is measured next.
+    """
+    if not any(isinstance(model.obtain, ContainerModel) for model in models):
+        return
+    from cellgauge.models.docker_backend import DockerBackend
+
+    with suppress(BackendMissing), DockerBackend():
+        pass
 
 
 def model_function(model: ModelCard, card_path: Path) -> Callable[..., Any]:

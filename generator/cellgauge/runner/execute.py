@@ -12,6 +12,7 @@ from typing import Any
 from cellgauge.cards.task import Stress
 from cellgauge.data.stress import why_not
 from cellgauge.results.release import Pair
+from cellgauge.runner.calling import remove_abandoned_containers
 from cellgauge.runner.failures import StepError, lost
 from cellgauge.runner.mapping import draw_map, fail_map
 from cellgauge.runner.maps import Place
@@ -132,6 +133,8 @@ def execute(
             answer = future.result()
         except (Exception, SystemExit) as error:
             failure = lost(error, workers.time_limit)
+            if not isinstance(error, StepError):
+                remove_abandoned_containers(context.cards.models[pair.model] for pair in job.pairs)
             if job.step is draw_map:
                 end_map(job, fail_map(context, job.arguments, failure), failure.reason)
             elif job.is_extra:
