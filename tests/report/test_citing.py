@@ -16,6 +16,7 @@ from cellgauge.report.cite import Cited
 from cellgauge.report.stage import stage
 from cellgauge.results.freeze import freeze
 from cellgauge.results.manifest import read_index
+from cellgauge.results.store import read_release, write_release
 
 STRANGE = r"50 % of A_1 & {B} \end{x} # $x$ ~ ^ </script><b>"
 
@@ -124,6 +125,19 @@ def test_the_home_page_says_when_the_release_was_made_and_whether_it_may_be_cite
     assert 'href="#cite"' in hero
     assert "release trial, 2026. https://other.example/x/" in rest
     assert "@misc&#123;cellgauge-trial," in rest
+
+
+def test_bug_a_release_that_was_not_frozen_was_called_meant_to_be_cited(release) -> None:
+    release.add("clustering", "pbmc68k-reduced", "pca", 0.5)
+    project = release.finish()
+    write_release(release.folder, read_release(release.folder).model_copy(update={"rehearsal": False}))
+
+    def hero() -> str:
+        return stage(project, None).fragment("").partition("</header>")[0]
+
+    assert "measured, and not frozen yet: its numbers may change" in hero()
+    freeze(project, load_cards(project), "trial", day=dt.date(2026, 11, 28))
+    assert "measured, and meant to be cited" in hero()
 
 
 def test_every_leakage_class_says_that_nobody_has_audited_it(release) -> None:
