@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -25,6 +26,14 @@ MARK_OF_FIXTURE = {"chromium": "browser", "docker": "docker", "shared_data": "da
 SLOW_S = 1200
 """What a slow test may take before it counts as hung: on a busy machine it takes several times as long as alone."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+with suppress(ModuleNotFoundError):  # the environments of pretrained models do without it
+    from hypothesis import settings
+
+    # How long an example takes depends on what else the machine does.
+    settings.register_profile("untimed", deadline=None)
+    settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

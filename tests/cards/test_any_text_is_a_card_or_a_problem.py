@@ -35,7 +35,7 @@ VALUES = st.recursive(
     max_leaves=5,
 )  # fmt: skip
 
-FUZZ = settings(deadline=None, max_examples=2000, suppress_health_check=list(HealthCheck))
+FUZZ = settings(max_examples=2000, suppress_health_check=list(HealthCheck))
 
 
 def check_is_card_or_problems(path: Path, schema: type) -> None:

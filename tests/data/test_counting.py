@@ -74,7 +74,7 @@ STORED = pytest.mark.parametrize("stored", [sparse.csr_matrix, sparse.csc_matrix
 
 @STORED
 def test_every_number_is_what_counting_one_by_one_gives(trial, stored: Any) -> None:
-    @settings(max_examples=60, deadline=None, database=None)
+    @settings(max_examples=60, database=None)
     @given(
         seed=st.integers(0, 10**6),
         n_cells=st.integers(1, 40),

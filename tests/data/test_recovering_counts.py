@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scanpy as sc
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cellgauge.data.recover import NOT_RECOVERED, TELLING, WAYS, believable, recover_counts
@@ -42,7 +42,6 @@ def recover(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return counts, way, believable(way, lengths)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**6), st.floats(0.5, 1e7), logarithms, st.sampled_from([np.float32, np.float64]))
 def test_any_target_sum_and_logarithm_is_undone(seed: int, target: float, logarithm: str, dtype: type) -> None:
     counts = cells(seed)
@@ -51,7 +50,6 @@ def test_any_target_sum_and_logarithm_is_undone(seed: int, target: float, logari
     np.testing.assert_array_equal(found, reduced(counts))
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**6), st.floats(10, 1e6), logarithms, st.floats(0.2, 0.9))
 def test_genes_may_be_left_out_before_or_after(seed: int, target: float, logarithm: str, share: float) -> None:
     counts = cells(seed)
@@ -119,7 +117,6 @@ def test_float32_sets_a_limit_to_counts_and_beyond_it_there_are_none(largest: in
         np.testing.assert_array_equal(found, counts)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 200))
 def test_continuous_values_are_never_taken_for_counts(seed: int, n_genes: int) -> None:
     values = np.random.default_rng(seed).lognormal(0, 1, (40, n_genes))
@@ -128,7 +125,6 @@ def test_continuous_values_are_never_taken_for_counts(seed: int, n_genes: int) -
     assert np.count_nonzero(way != NOT_RECOVERED) < 40 or n_genes < TELLING
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**6), st.floats(0.05, 0.5))
 def test_corrected_counts_are_never_taken_for_counts(seed: int, noise: float) -> None:
     counts = cells(seed)

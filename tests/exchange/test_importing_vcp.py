@@ -208,7 +208,7 @@ class TestMalformedInput:
             bring_in(project, path)
 
     @pytest.mark.fuzz
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data())
     def test_whatever_stands_where_is_read_or_refused_as_a_whole(
         self, project: Project, write: Write, data: st.DataObject

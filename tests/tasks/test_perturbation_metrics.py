@@ -226,7 +226,7 @@ def test_two_genes_are_too_few_to_correlate() -> None:
 # Ties.
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(0, 3), min_size=5, max_size=8),
     st.integers(1, 4),

@@ -40,7 +40,7 @@ def impatient():
 
 
 @pytest.mark.parametrize("scheme", ["http", pytest.param("s3", marks=[pytest.mark.fuzz, pytest.mark.slow])])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     how=servers,
     cuts=cuts,
@@ -91,7 +91,7 @@ def test_the_right_bytes_or_an_error(
             break
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(cuts=cuts, chunk=st.integers(1, SIZE), piece=st.integers(1, SIZE))
 def test_with_parts_and_patience_it_always_arrives(file_server, impatient, cuts, chunk, piece) -> None:
     url = file_server.serve(VERSIONS[0], cuts=list(cuts), piece=piece)
