@@ -78,6 +78,17 @@ def docker() -> str:
 
 
 @pytest.fixture(scope="session")
+def containers(docker: str) -> Callable[[str], list[str]]:
+    """Return the containers of an image, running or not."""
+
+    def found(image: str) -> list[str]:
+        command = [docker, "ps", "--all", "--quiet", "--filter", f"ancestor={image}"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+    return found
+
+
+@pytest.fixture(scope="session")
 def shared_data(request: pytest.FixtureRequest) -> Path:
     """The folder of reference data: $CELLGAUGE_SHARED/data, or ../shared/data beside the clone."""
     beside = request.config.rootpath.parent / "shared"

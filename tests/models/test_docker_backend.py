@@ -24,24 +24,19 @@ from cellgauge.models.sandbox import BackendLost, BackendMissing, ImageMissing, 
 
 Ask = Callable[..., Any]
 Make = Callable[..., Sandbox]
+Containers = Callable[[str], list[str]]
 MB = 10**6
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Hold every test that runs containers to this: whatever happened, they are gone."""
+    if "misbehaving" not in request.fixturenames:
+        yield
+        return
+    containers, image = request.getfixturevalue("containers"), request.getfixturevalue("misbehaving")
     yield
-    if "misbehaving" in request.fixturenames:
-        docker, image = request.getfixturevalue("docker"), request.getfixturevalue("misbehaving")
-        assert containers(docker, image) == []
-
-
-def containers(docker: str, image: str) -> list[str]:
-    """Return the containers of an image, running or not."""
-    found = subprocess.run(
-        [docker, "ps", "--all", "--quiet", "--filter", f"ancestor={image}"], capture_output=True, text=True, check=True
-    )
-    return found.stdout.split()
+    assert containers(image) == []
 
 
 # What a container sees: one looks around, and writes down what it found and what it was refused.
@@ -308,10 +303,10 @@ def test_whoever_waits_is_interrupted(backend: DockerBackend, sandbox: Make) -> 
 
 
 def test_somebody_else_removes_the_container(
-    backend: DockerBackend, sandbox: Make, docker: str, misbehaving: str
+    backend: DockerBackend, sandbox: Make, docker: str, containers: Containers, misbehaving: str
 ) -> None:
     def remove(_: str) -> None:
-        subprocess.run([docker, "rm", "--force", *containers(docker, misbehaving)], check=True)
+        subprocess.run([docker, "rm", "--force", *containers(misbehaving)], check=True)
 
     try:
         ended = backend.run(sandbox("sleep"), remove)
@@ -409,7 +404,7 @@ with DockerBackend() as backend:
 
 @pytest.mark.kill
 def test_the_containers_of_a_killed_process_are_removed_by_the_next_and_others_are_not(
-    docker: str, misbehaving: str, sandbox: Make
+    containers: Containers, misbehaving: str, sandbox: Make
 ) -> None:
     started = []
     for _ in range(2):
@@ -422,17 +417,17 @@ def test_the_containers_of_a_killed_process_are_removed_by_the_next_and_others_a
         assert process.stdout.readline() == "sleeping\n"
     killed, living = started
     try:
-        assert len(containers(docker, misbehaving)) == 2
+        assert len(containers(misbehaving)) == 2
         os.kill(killed.pid, signal.SIGKILL)
         killed.communicate()
-        assert len(containers(docker, misbehaving)) == 2
+        assert len(containers(misbehaving)) == 2
         with DockerBackend():
-            assert len(containers(docker, misbehaving)) == 1
+            assert len(containers(misbehaving)) == 1
         assert living.poll() is None
     finally:
         living.send_signal(signal.SIGINT)
         living.communicate(timeout=60)
-    assert containers(docker, misbehaving) == []
+    assert containers(misbehaving) == []
 
 
 def test_backends_open_while_others_remove_their_containers(ask: Ask, sandbox: Make, docker: str) -> None:

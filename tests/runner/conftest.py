@@ -135,6 +135,15 @@ class TinyProject:
         (self.folder / f"site_src/models/{model}.md").write_text(card)
         return model
 
+    def obtained(self, model: str, obtain: str, more: str = "") -> None:
+        """Write a model that is obtained so; ``more`` is a further line of its card."""
+        self.model(model)
+        path = self.folder / f"site_src/models/{model}.md"
+        text = path.read_text().splitlines()
+        place = next(n for n, line in enumerate(text) if line.startswith("obtain:"))
+        text[place] = f"obtain: {{{obtain}}}"
+        path.write_text("\n".join([*text[:-1], *([more] if more else []), text[-1]]) + "\n")
+
     def dataset(
         self, dataset: str = "tiny", *, label: str = "type", labels: str = "abc", pin: bool = True, n_donors: int = 0
     ) -> str:

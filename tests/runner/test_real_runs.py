@@ -34,6 +34,13 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen([*command, *arguments], env=environment, stdout=subprocess.PIPE, text=True)
 
 
+def wait_until(condition: Callable[[], object], seconds: float) -> None:
+    """Wait for something to be true, and no longer than so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
 @pytest.mark.kill
 @pytest.mark.slow
 def test_models_that_die_quit_or_hang_leave_the_others_alone(tiny) -> None:
@@ -62,21 +69,17 @@ def test_bug_a_killed_run_left_its_workers_running(tiny) -> None:
     tiny.model("hangs")
     run = start(tiny.folder, "--model", "hangs", "--jobs", "1")
     note = tiny.folder / "note"
-    deadline = time.monotonic() + 120
-    while not (note.exists() and note.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(lambda: note.exists() and note.read_text(), 120)
     worker = Path("/proc") / note.read_text()
     assert worker.exists()
     run.send_signal(signal.SIGKILL)
     run.wait()
-    deadline = time.monotonic() + 30
-    while worker.exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(lambda: not worker.exists(), 30)
     assert not worker.exists()
 
 
 @pytest.fixture
-def hanging_container(tiny, docker: str) -> Callable[[], list[str]]:
+def hanging_container(tiny, containers: Callable[[str], list[str]]) -> Callable[[], list[str]]:
     """A model whose container never ends; returns what lists the containers of its image."""
     from cellgauge.models.images import build_image
 
@@ -89,20 +92,10 @@ def hanging_container(tiny, docker: str) -> Callable[[], list[str]]:
         "ARG BASE_IMAGE=python:3.11-slim\nFROM ${BASE_IMAGE}\n"
         'ENTRYPOINT ["python3", "-c", "import time; time.sleep(600)"]\n'
     )
-    card = tiny.folder / "site_src/models/boxed.md"
-    tiny.model("boxed")
-    lines = card.read_text().splitlines()
-    place = next(n for n, line in enumerate(lines) if line.startswith("obtain:"))
-    lines[place] = 'obtain: {kind: container, folder: hangs, params: {}, tried_with: "no weights needed"}'
-    card.write_text("\n".join(lines) + "\n")
+    tiny.obtained("boxed", 'kind: container, folder: hangs, params: {}, tried_with: "no weights needed"')
     base = os.environ.get("CELLGAUGE_BASE_IMAGE", "local/python:3.11")
     image = build_image(tiny.project.generator, "hangs", lambda line: None, base=base, network="host")
-
-    def containers() -> list[str]:
-        command = [docker, "ps", "--all", "--quiet", "--filter", f"ancestor={image}"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-
-    return containers
+    return lambda: containers(image)
 
 
 @pytest.mark.kill
@@ -111,9 +104,7 @@ def test_bug_the_container_of_a_run_that_was_terminated_went_on(
     tiny, hanging_container: Callable[[], list[str]]
 ) -> None:
     run = start(tiny.folder, "--model", "boxed", "--jobs", "1")
-    deadline = time.monotonic() + 120
-    while not hanging_container() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(hanging_container, 120)
     assert len(hanging_container()) == 1
     run.send_signal(signal.SIGTERM)
     assert run.wait(60) == 1

@@ -23,16 +23,6 @@ FILTERS = ["tiny"]
 CONTAINER = 'kind: container, folder: linear, params: {model: svd, n_components: 4}, tried_with: "no weights needed"'
 
 
-def rewrite(tiny, model: str, obtain: str, more: str = "") -> None:
-    """Change how a model is obtained."""
-    tiny.model(model)
-    path = tiny.folder / f"site_src/models/{model}.md"
-    text = path.read_text().splitlines()
-    place = next(n for n, line in enumerate(text) if line.startswith("obtain:"))
-    text[place] = f"obtain: {{{obtain}}}"
-    path.write_text("\n".join([*text[:-1], *([more] if more else []), text[-1]]) + "\n")
-
-
 def run(tiny, in_process, *models: str, task: str = "embedding") -> dict[str, Result]:
     cards = tiny.cards()
     filters = Filters(list(models), FILTERS, [task])
@@ -63,7 +53,7 @@ def precomputed(tiny, frame: pd.DataFrame, **changes: str) -> None:
     sha = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
     output = {"dataset": "tiny", "path": "elsewhere.csv", "sha256": f'"{sha}"', **changes}
     words = ", ".join(f"{key}: {value}" for key, value in output.items() if value)
-    rewrite(tiny, "elsewhere", f"kind: precomputed, made_by: Somebody, outputs: [{{{words}}}]")
+    tiny.obtained("elsewhere", f"kind: precomputed, made_by: Somebody, outputs: [{{{words}}}]")
 
 
 def frame_of(tiny) -> pd.DataFrame:
@@ -132,7 +122,7 @@ def test_outputs_that_nobody_pinned_or_sent_are_not_run(tiny) -> None:
 def test_weights_that_nobody_opened_are_unavailable(tiny, images) -> None:
     tiny.dataset()
     weights = 'weights: [{name: model.pt, url: "https://example.org/model.pt"}]'
-    rewrite(tiny, "boxed", f"kind: container, folder: linear, tried_with: real weights, {weights}")
+    tiny.obtained("boxed", f"kind: container, folder: linear, tried_with: real weights, {weights}")
     cards = tiny.cards()
     found = decide(cards.tasks["embedding"], cards.datasets["tiny"], cards.models["boxed"])
     assert found is not None
@@ -171,7 +161,7 @@ def test_without_a_daemon_containers_are_empty_and_the_rest_runs(tiny, in_proces
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tiny.folder}/no.sock")
     tiny.dataset()
     tiny.model("good")
-    rewrite(tiny, "boxed", CONTAINER)
+    tiny.obtained("boxed", CONTAINER)
     found = run(tiny, in_process, "good", "boxed")
     assert found["good"].status == "done"
     assert found["boxed"].status == "not_run"
@@ -190,7 +180,7 @@ HARMONY_IS_MISSING = "no module named \"harmonypy\" on this machine: pip install
 def test_a_package_that_is_not_installed_is_asked_for_and_the_rest_runs(tiny, in_process, monkeypatch) -> None:
     tiny.dataset()
     tiny.model("good")
-    rewrite(tiny, "corrected", HARMONY)
+    tiny.obtained("corrected", HARMONY)
     monkeypatch.setitem(sys.modules, "harmonypy", None)  # as if it were not there
     found = run(tiny, in_process, "good", "corrected")
     assert found["good"].status == "done"
@@ -217,14 +207,14 @@ def test_a_package_is_told_from_a_part_that_an_installed_package_does_not_have(
 ) -> None:
     tiny.dataset()
     (tiny.folder / "site_src/models/needy.py").write_text(code)
-    rewrite(tiny, "needy", "kind: function, function: 'needy.py:f'")
+    tiny.obtained("needy", "kind: function, function: 'needy.py:f'")
     (found,) = run(tiny, in_process, "needy").values()
     assert (found.status, said in found.reason) == (status, True), found.reason
 
 
 def test_a_misspelt_module_of_a_card_is_a_failure(tiny, in_process) -> None:
     tiny.dataset()
-    rewrite(tiny, "misspelt", "kind: function, function: 'celgauge.models.linear:raw_expression'")
+    tiny.obtained("misspelt", "kind: function, function: 'celgauge.models.linear:raw_expression'")
     (found,) = run(tiny, in_process, "misspelt").values()
     assert found.status == "failed"
     assert 'no module named "celgauge" (check the spelling)' in found.reason
@@ -235,7 +225,7 @@ def test_versions_of_what_a_model_imports_are_recorded_with_its_embedding(tiny, 
     (tiny.folder / "site_src/models/needy.py").write_text(
         "def f(adata, *, seed):\n    import yaml\n    return adata.X[:, :4]\n"
     )
-    rewrite(tiny, "needy", "kind: function, function: 'needy.py:f'")
+    tiny.obtained("needy", "kind: function, function: 'needy.py:f'")
     tiny.model("good")
     found = run(tiny, in_process, "needy", "good")
     (made,) = found["needy"].embedding_environments
@@ -246,7 +236,7 @@ def test_versions_of_what_a_model_imports_are_recorded_with_its_embedding(tiny, 
 
 def test_an_image_that_is_not_built_says_how_it_is(tiny, in_process, images, docker) -> None:
     tiny.dataset()
-    rewrite(tiny, "boxed", CONTAINER)
+    tiny.obtained("boxed", CONTAINER)
     (tiny.folder / "generator/images/linear/model.py").write_text("# not built by anybody\n")
     found = run(tiny, in_process, "boxed")["boxed"]
     assert found.status == "not_run"
@@ -261,10 +251,10 @@ def test_the_same_model_as_function_and_as_container_gives_the_same_embedding(ti
     base = os.environ.get("CELLGAUGE_BASE_IMAGE", "local/python:3.11")
     build_image(tiny.project.generator, "linear", lambda line: None, base=base, network="host")
     tiny.dataset()
-    rewrite(tiny, "boxed", CONTAINER)
+    tiny.obtained("boxed", CONTAINER)
     path = tiny.folder / "site_src/models/plain.md"
-    rewrite(
-        tiny, "plain", "kind: function, function: 'cellgauge.models.linear:truncated_svd', params: {n_components: 4}"
+    tiny.obtained(
+        "plain", "kind: function, function: 'cellgauge.models.linear:truncated_svd', params: {n_components: 4}"
     )
     for model in ("boxed", "plain"):
         path = tiny.folder / f"site_src/models/{model}.md"

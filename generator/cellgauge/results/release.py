@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -72,7 +73,7 @@ class Plan(Record):
             ],
         )
 
-    @property
+    @cached_property
     def pairs(self) -> tuple[Pair, ...]:
         """Every pair, by task, dataset and model."""
         found = [Pair(**one.model_dump(), status="to_run", reason=None) for one in self.to_run]
