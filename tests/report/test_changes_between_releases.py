@@ -151,6 +151,27 @@ def test_the_command_prints_moves_beyond_noise_first_and_json(project, first):
     assert {one["inside_noise"] for one in document["moves"] if one["model"] == "svd"} == {False}
 
 
+def test_bug_a_certain_move_that_is_too_small_to_matter_was_shown_as_any_other(project, first, compare):
+    """The protocol of clustering says that a difference of its primary score below 0.02 does not matter."""
+    first.add("clustering", BLOOD, "svd", 0.5, noise=0.0002)
+    second = builder(project, "second")
+    second.add("clustering", BLOOD, "pca", 0.9)
+    second.add("clustering", BLOOD, "svd", 0.505, noise=0.0002)
+    second.finish()
+    primary = second.cards.tasks["clustering"].primary.key
+    found = compare()
+    assert [one.score for one in found.moves if one.is_too_small] == [primary]
+    moves = {(one.model, one.score): one for one in found.moves}
+    assert moves["svd", primary].relevant == 0.02
+    assert moves["svd", primary].inside_noise is False
+    assert not moves["pca", primary].is_too_small
+    assert found.ordered[-1] == moves["svd", primary], "it comes after those that matter"
+    said = list(lines(found))
+    assert said[0].endswith(f"{len(found.moves)} beyond noise (1 by less than matters)")
+    assert "less than 0.02, which is too small to matter)" in said[-1]
+    assert sum("too small" in line for line in said) == 1
+
+
 def test_a_release_that_is_not_there_is_said(project, first):
     with pytest.raises(UserError, match="no such release"):
         changes_between(project.release("first"), project.release("third"))

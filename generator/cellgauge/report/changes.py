@@ -19,6 +19,8 @@ from cellgauge.stats.jackknife import paired_jackknife
 from cellgauge.stats.paired import Difference, paired_difference
 from cellgauge.stats.values import rounding
 
+_DERIVED = ("difference", "inside_noise", "is_too_small")
+"""Of a move, what its JSON has beside its fields."""
 UNEXPLAINED = "nothing that is recorded"
 """The cause of a move where cards, data, code and software are the same."""
 
@@ -38,6 +40,8 @@ class Move:
     """The interval of ``after - before``; None where there is none."""
     high: float | None
     causes: tuple[str, ...]
+    relevant: float | None = None
+    """The size below which the later release calls a difference of this score too small to matter, if it does."""
 
     @property
     def difference(self) -> float:
@@ -48,6 +52,11 @@ class Move:
     def inside_noise(self) -> bool | None:
         """Whether the interval of the difference holds 0; None where there is no interval."""
         return None if self.low is None or self.high is None else self.low <= 0 <= self.high
+
+    @property
+    def is_too_small(self) -> bool:
+        """Whether the score moved beyond noise, but by less than the protocol says matters."""
+        return self.inside_noise is False and self.relevant is not None and abs(self.difference) < self.relevant
 
 
 @dataclass(frozen=True)
@@ -86,12 +95,18 @@ class Changes:
 
     @property
     def ordered(self) -> list[Move]:
-        """What moved: beyond noise first, each part in the order of its places."""
-        return sorted(self.moves, key=lambda one: one.inside_noise is not False)
+        """What moved: beyond noise first, by less than matters last of it, each part in the order of its places."""
+        return sorted(self.moves, key=lambda one: (one.inside_noise is not False, one.is_too_small))
+
+    @property
+    def too_small_in_words(self) -> str:
+        """Say how many of those beyond noise moved by less than matters, in brackets; nothing where none did."""
+        small = sum(one.is_too_small for one in self.moves)
+        return f" ({small:,} by less than matters)" if small else ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        moves = [{**asdict(one), "difference": one.difference, "inside_noise": one.inside_noise} for one in self.moves]
+        moves = [{**asdict(one), **{name: getattr(one, name) for name in _DERIVED}} for one in self.moves]
         return {**asdict(self), "moves": moves}
 
 
@@ -124,7 +139,7 @@ def changes_between(before: Path, after: Path) -> Changes:
             causes = tuple(shared) or (UNEXPLAINED,)
             endings.append(Ending(*place, old.status, new.status, new.reason, causes))
             continue
-        found = list(_moves(before, after, old, new, shared))
+        found = list(_moves(before, after, old, new, shared, protocols.get(new.protocol or "")))
         n_scores += len({one.key for one in old.scores} & {one.key for one in new.scores})
         n_same += not found
         moves += found
@@ -140,7 +155,9 @@ def changes_between(before: Path, after: Path) -> Changes:
     )
 
 
-def _moves(before: Path, after: Path, old: Result, new: Result, shared: list[str]) -> Iterator[Move]:
+def _moves(
+    before: Path, after: Path, old: Result, new: Result, shared: list[str], protocol: Protocol | None
+) -> Iterator[Move]:
     for score in new.scores:
         was = old.score(score.key)
         if was is None or abs(score.value - was.value) <= rounding([score.value, was.value]):
@@ -150,7 +167,9 @@ def _moves(before: Path, after: Path, old: Result, new: Result, shared: list[str
             causes.insert(0, f"metric version {was.version} → {score.version}")
         apart = _difference(before, after, (old, was), (new, score))
         low, high = (apart.low, apart.high) if apart else _unpaired(was, score)
-        yield Move(*place_of(new), score.key, was.value, score.value, low, high, tuple(causes) or (UNEXPLAINED,))
+        relevant = protocol.relevant_difference(new.task.id, score.key) if protocol else None
+        why = tuple(causes) or (UNEXPLAINED,)
+        yield Move(*place_of(new), score.key, was.value, score.value, low, high, why, relevant)
 
 
 def _difference(before: Path, after: Path, old: tuple[Result, Score], new: tuple[Result, Score]) -> Difference | None:

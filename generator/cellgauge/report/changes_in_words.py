@@ -15,6 +15,7 @@ def lines(found: Changes) -> Iterator[str]:
         f"{found.before} → {found.after}: {plural(n_both, 'result')} in both, {len(found.added):,} added, "
         f"{len(found.removed):,} removed, {len(found.endings):,} ended otherwise; "
         f"{len(found.moves):,} of {plural(found.n_scores, 'score')} moved, {found.n_beyond_noise:,} beyond noise"
+        f"{found.too_small_in_words}"
     )
     yield from (f"added: {' × '.join(place)}" for place in found.added)
     yield from (f"removed: {' × '.join(place)}" for place in found.removed)
@@ -31,4 +32,6 @@ def _move(one: Move) -> str:
     if one.low is not None and one.high is not None:
         said += f" {interval(one.low, one.high, signed=True)}"
     noise = {True: ", inside noise", False: "", None: ", no interval"}[one.inside_noise]
+    if one.is_too_small:
+        noise = f", less than {one.relevant:g}, which is too small to matter"
     return f"{said}{noise}): {'; '.join(one.causes)}"

@@ -8,6 +8,7 @@ from cellgauge.report.numbers import interval, number, plural
 from cellgauge.report.page import Page
 from cellgauge.report.release import Place
 from cellgauge.report.render import Renderer
+from cellgauge.report.score_names import name_of_score
 from cellgauge.report.tables import Cell, Column, Row, Table, Tone
 
 MOST_SHOWN = 150
@@ -44,7 +45,7 @@ def _sentence(found: Changes) -> str:
     return (
         f"Since release {found.before}: {added} added, {len(found.removed):,} removed, "
         f"{len(found.endings):,} ended otherwise; {len(found.moves):,} of {plural(found.n_scores, 'score')} that both "
-        f"have moved, {found.n_beyond_noise:,} of them beyond noise."
+        f"have moved, {found.n_beyond_noise:,} of them beyond noise{found.too_small_in_words}."
     )
 
 
@@ -67,8 +68,8 @@ _NOISE = {True: "inside noise", False: "beyond noise", None: "no interval"}
 def _move(renderer: Renderer, one: Move) -> Row:
     has_ends = one.low is not None and one.high is not None
     ends = interval(one.low or 0.0, one.high or 0.0, signed=True) if has_ends else "no interval"
-    quiet: Tone = "control" if one.inside_noise else ""
-    name = _score_name(renderer, one)
+    quiet: Tone = "control" if one.inside_noise or one.is_too_small else ""
+    name = name_of_score(renderer.view.cards, renderer.view.cards.tasks.get(one.task), one.score)
     where = _evaluation(renderer, one.task, one.dataset, one.model)
     return Row(
         (
@@ -82,20 +83,15 @@ def _move(renderer: Renderer, one: Move) -> Row:
                 small=ends,
                 tone=quiet,
             ),
-            Cell(_NOISE[one.inside_noise], (one.inside_noise,), tone=quiet),
+            Cell(
+                _NOISE[one.inside_noise],
+                (one.inside_noise,),
+                small=f"less than {one.relevant:g}: too small to matter" if one.is_too_small else "",
+                tone=quiet,
+            ),
             Cell(cells.sentence("; ".join(one.causes)), ("; ".join(one.causes),)),
         )
     )
-
-
-def _score_name(renderer: Renderer, one: Move) -> str:
-    key, _, condition = one.score.partition("~")
-    metric, _, seen = key.partition("@")
-    card, task = renderer.view.cards.metrics.get(metric), renderer.view.cards.tasks.get(one.task)
-    views = {each.id: each.name for each in task.views} if task else {}
-    conditions = {each.id: each.name for each in task.stress} if task else {}
-    parts = [card.short_name if card else metric, views.get(seen, seen), conditions.get(condition, condition)]
-    return ", ".join(filter(None, parts))
 
 
 def _evaluation(renderer: Renderer, task: str, dataset: str, model: str) -> Cell:

@@ -18,7 +18,7 @@ from pydantic import Field, JsonValue, ValidationError
 
 from cellgauge.cards.base import Digest, Id
 from cellgauge.cards.canonical import digest
-from cellgauge.results.schema import Record, UtcTime
+from cellgauge.results.schema import Record, UtcTime, score_key
 from cellgauge.results.store import BrokenResult, fault_of, result_files, to_json, write_atomically
 
 PROTOCOL = "protocol.json"
@@ -43,6 +43,18 @@ class Protocol(Record):
         refs = [self.tasks[task].get("primary"), *_listed(self.tasks[task].get("complementary"))]
         used = sorted({str(ref["metric"]) for ref in refs if isinstance(ref, dict)} & set(self.metrics))
         return {**self.tasks[task], "metrics": {one: self.metrics[one] for one in used}, "rule": self.rule}
+
+    def relevant_difference(self, task: str, score: str) -> float | None:
+        """Return below which size a difference of a score is too small to matter; None where none was declared.
+
+        A size is declared of a task's primary score only.
+        """
+        fields = self.tasks.get(task, {})
+        primary, size = fields.get("primary"), fields.get("relevant_difference")
+        if not isinstance(primary, dict) or not isinstance(size, int | float):
+            return None
+        view = primary.get("view")
+        return size if score == score_key(str(primary.get("metric")), str(view) if view else None) else None
 
 
 class Protocols(Record):

@@ -129,6 +129,13 @@ def score_key(metric: str, view: str | None = None, condition: str | None = None
     return metric + (f"@{view}" if view else "") + (f"~{condition}" if condition else "")
 
 
+def parts_of(key: str) -> tuple[str, str | None, str | None]:
+    """Return the metric, the view and the condition that a score's key is made of."""
+    scored, _, condition = key.partition("~")
+    metric, _, view = scored.partition("@")
+    return metric, view or None, condition or None
+
+
 class Named(Record):
     """Which score is meant."""
 
