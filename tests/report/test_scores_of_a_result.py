@@ -6,8 +6,8 @@ import pytest
 
 from cellgauge.report.comparison import compare_task
 from cellgauge.report.numbers import interval, number, significant
-from cellgauge.report.overviews import scores_table
 from cellgauge.report.release import load_release
+from cellgauge.report.scores_of_result import scores_table
 from cellgauge.report.spread import distributions
 from cellgauge.report.tables import Table
 from cellgauge.report.units import by_unit, values_by_unit

@@ -136,12 +136,13 @@ def _tasks(
 def _lines(cards: Cards, trial: Trial) -> list[str]:
     """Return a trial as text: a line a score, the baselines beside it."""
     from cellgauge.report.details import read_details
+    from cellgauge.report.score_names import name_of_score
 
     task, seeds = trial.task, ", ".join(map(str, trial.task.protocol.seeds))
     head = f"{task.name} (protocol version {task.protocol.version}, seed{'s' * (',' in seeds)} {seeds})"
     if trial.scored is None:
         return [head, f"  no scores: {trial.why}"]
-    names = {ref.key: _name(cards, task, ref.metric, ref.view) for ref in task.scores}
+    names = {ref.key: name_of_score(cards, task, ref.key) for ref in task.scores}
     beside = {cards.models[model].name: _by_key(scores) for model, scores in trial.references.items()}
     rows = [["", "yours", "interval", *beside]]
     for score in trial.scored.scores:
@@ -182,11 +183,6 @@ def _lines(cards: Cards, trial: Trial) -> list[str]:
 def _difference(found: Difference) -> str:
     between = interval(found.low, found.high, signed=True)
     return f"{number(found.value, signed=True)} {between}, p = {found.p:.3g}"
-
-
-def _name(cards: Cards, task: TaskCard, metric: str, view: str | None) -> str:
-    views = {one.id: one.name for one in task.views}
-    return cards.metrics[metric].short_name + (f", {views[view]}" if view else "")
 
 
 def _number(score: Score) -> str:

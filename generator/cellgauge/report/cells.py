@@ -155,6 +155,12 @@ def score_cell(score: Score | None, *, href: str | None = None, why: str | None 
     return Cell(number(score.value), (score.value, low, high), small=interval(low, high), href=href)
 
 
+def own_score_cell(result: Result, score: Score) -> Cell:
+    """Return a score of a result; one that others measured says so."""
+    cell = score_cell(score)
+    return cell._replace(small="reported") if result.reported else cell
+
+
 def reported_cell(score: Score | None, why: str | None = None) -> Cell:
     """Return a score that others measured, with that said below it; it downloads as its value."""
     if score is None:

@@ -14,9 +14,10 @@ from cellgauge.report.dataset_comparison import DatasetComparison, replicates_of
 from cellgauge.report.forks import on_all_cores
 from cellgauge.report.numbers import listing, number
 from cellgauge.report.release import ReleaseView
+from cellgauge.report.score_names import name_of_score
 from cellgauge.report.standing import scores_in_order
 from cellgauge.report.tables import MISSING, Cell, Column, Row, Table, alphabetical
-from cellgauge.results.schema import Result, Score
+from cellgauge.results.schema import Result, Score, parts_of
 from cellgauge.stats.health import MetricHealth, metric_health
 from cellgauge.stats.ranks import rank_jackknife, rank_replicates
 
@@ -242,16 +243,14 @@ def _score_cell(view: ReleaseView, one: Health) -> Cell:
 
 
 def _name_of(view: ReleaseView, task: TaskCard, key: str) -> Cell:
-    id_, _, of = key.partition("@")
-    metric, views = view.cards.metrics[id_], {each.id: each.name for each in task.views}
-    return Cell(metric.short_name + (f", {views[of]}" if of in views else ""), (key,), href=f"metrics/{id_}/")
+    return Cell(name_of_score(view.cards, task, key), (key,), href=f"metrics/{parts_of(key)[0]}/")
 
 
 def _numbers(view: ReleaseView, health: MetricHealth) -> tuple[Cell, ...]:
     known = [(key, value) for key, value in health.correlations if value is not None]
     known.sort(key=lambda pair: (-abs(pair[1]), pair[0]))
     said = [
-        f"{view.cards.metrics[key.partition('@')[0]].short_name} {number(value, 2, signed=True)}"
+        f"{view.cards.metrics[parts_of(key)[0]].short_name} {number(value, 2, signed=True)}"
         for key, value in known[:_STRONG]
     ]
     return (

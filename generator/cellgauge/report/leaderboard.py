@@ -16,6 +16,7 @@ from cellgauge.report.comparison import TaskComparison
 from cellgauge.report.dataset_comparison import DatasetComparison, Row
 from cellgauge.report.numbers import interval, listing, number
 from cellgauge.report.release import ReleaseView
+from cellgauge.report.score_names import name_of_score
 from cellgauge.report.tables import Cell, Column, Table
 from cellgauge.report.tables import Row as TableRow
 from cellgauge.results.schema import Result, score_key
@@ -176,8 +177,7 @@ def _stress_column(view: ReleaseView, task: TaskCard, stress: Stress) -> Column:
 def _score_column(view: ReleaseView, task: TaskCard, ref: ScoreRef) -> Column:
     metric = view.cards.metrics[ref.metric]
     # Tables of families hold several views; in the table of one view its name is the heading.
-    views = {one.id: one.name for one in task.views} if task.families else {}
-    name = f"{metric.short_name}, {views[ref.view]}" if ref.view in views else metric.short_name
+    name = name_of_score(view.cards, task, ref.key) if task.families else metric.short_name
     return cells.header_of(ref.key, name, metric.direction, metric.id)
 
 

@@ -25,7 +25,7 @@ from cellgauge.report.render import Renderer
 from cellgauge.report.tables import Cell, Column, Table, alphabetical
 from cellgauge.report.tables import Row as TableRow
 from cellgauge.report.task_pages import page_of_task, page_on_dataset
-from cellgauge.results.schema import Result
+from cellgauge.results.schema import Result, parts_of
 
 _ABOUT = ("kind", "source", "dataset", "study", "role", "status", "reason", "result_id")
 _GROUPS = {
@@ -141,7 +141,7 @@ def scores_table(view: ReleaseView, comparison: TaskComparison, datasets: tuple[
 
 
 def _score_column(view: ReleaseView, key: str) -> Column:
-    metric = view.cards.metrics[key.partition("@")[0]]
+    metric = view.cards.metrics[parts_of(key)[0]]
     column = cells.header_of(key, metric.short_name, metric.direction, metric.id)
     better = "higher" if metric.direction == "higher" else "lower"
     return replace(column, fields=("",), hover=f"{better} is better; reported as a single value, without an interval")

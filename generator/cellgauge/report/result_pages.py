@@ -14,6 +14,8 @@ from cellgauge.report.numbers import number
 from cellgauge.report.page import Page
 from cellgauge.report.release import place_of
 from cellgauge.report.render import Renderer
+from cellgauge.report.score_names import name_of_score
+from cellgauge.report.scores_of_result import scores_table
 from cellgauge.report.spread import distributions
 from cellgauge.report.units import by_unit
 from cellgauge.results.schema import Result
@@ -64,13 +66,7 @@ def result_page(renderer: Renderer, result: Result) -> Page:
     path = cells.page_of(result)
     raw = _raw_of(result)
     views = {each.id: each.name for each in task.views}
-    conditions = {each.id: each.name for each in task.stress}
-    names = {
-        score.key: cards.metrics[score.metric].short_name
-        + (f", {views.get(score.view, score.view)}" if score.view else "")
-        + (f", {conditions.get(score.condition, score.condition)}" if score.condition else "")
-        for score in (*result.scores, *result.undefined)
-    }
+    names = {score.key: name_of_score(cards, task, score.key) for score in (*result.scores, *result.undefined)}
     matrix = confusion_of(task, result, "confusion-matrix", model.name)
     shown = {key: value for key, value in result.details.items() if matrix is None or key != matrix_key(task)}
     colour = overviews.colour_of(renderer.colours, model)
@@ -89,7 +85,7 @@ def result_page(renderer: Renderer, result: Result) -> Page:
         row=row,
         comparison=comparison,
         badges=(*cells.dataset_badges(dataset), *model_badges),
-        scores=overviews.scores_table(view, task, result, names),
+        scores=scores_table(view, task, result, names),
         spread=distributions(view, comparison, one, row, colour) if one and row else [],
         units=by_unit(comparison, row, colour) if row and row.score and not result.reported else None,
         names=names,

@@ -16,6 +16,7 @@ from cellgauge.report.release import ReleaseView
 from cellgauge.report.standing import Standing, Standings
 from cellgauge.report.tables import MISSING, Badge, Cell, Column, Side, Table
 from cellgauge.report.tables import Row as TableRow
+from cellgauge.results.schema import parts_of
 from cellgauge.stats.sensitivity import Omission
 from cellgauge.stats.skill import CannotDiscriminate
 from cellgauge.stats.studies import FEWEST_STUDIES, Mean
@@ -276,7 +277,7 @@ def _omission(view: ReleaseView, found: Standings, one: Omission, names: dict[st
     if one.kind == "dataset":
         shown, href = view.cards.datasets[one.name].name, f"datasets/{one.name}/"
     elif one.kind == "metric":
-        metric = view.cards.metrics[one.name.partition("@")[0]]
+        metric = view.cards.metrics[parts_of(one.name)[0]]
         shown, href = metric.short_name, f"metrics/{metric.id}/"
     changed = (Badge("other leader", "plain", "Another model leads, alone or tied"),) if one.first_changes else ()
     return TableRow(
