@@ -75,6 +75,21 @@ def test_a_protocol_that_was_changed_after_results_is_found_with_what_changed(re
     )
 
 
+def test_bug_a_change_of_the_rule_was_found_once_for_each_task(release, found):
+    was = protocol_fields(load_cards(release.project))
+    register(release.folder, was, dt.datetime(2026, 11, 2, 8, tzinfo=dt.UTC))
+    for task in ("clustering", "embedding"):
+        release.add(task, BLOOD, "pca", 0.5)
+    now = {**was, "rule": {**was["rule"], "version": 99}}
+    register(release.folder, now, dt.datetime(2026, 11, 2, 9, tzinfo=dt.UTC))
+    (one,) = [one for one in found(release.finish(), "protocol") if one.severity == "doubtful"]
+    assert (one.task, one.href) == (None, "method-changes/")
+    assert one.found == (
+        "on 2026-11-02, when 2 results had been seen, the rule by which models are compared was changed: "
+        f"version: {was['rule']['version']} → 99"
+    )
+
+
 def test_controls_in_the_wrong_order_are_found_with_numbers(release, found):
     for model, value in {"oracle": 0.2, "random": 0.7}.items():
         release.add("clustering", BLOOD, model, value)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from pydantic import JsonValue
+
 from cellgauge.cards.silence import CheckId
 from cellgauge.report import cells
 from cellgauge.report.dataset_comparison import NO_SCORES
@@ -19,7 +21,7 @@ from cellgauge.report.quality_of_scores import (
     zero_width,
 )
 from cellgauge.report.release import Place, ReleaseView, place_of
-from cellgauge.results.protocol import differences
+from cellgauge.results.protocol import Protocol, differences
 from cellgauge.results.schema import Result
 
 
@@ -145,16 +147,25 @@ def _first(changes: Sequence[str]) -> str:
     return "; ".join([*changes[:_NAMED], *more])
 
 
+def _own(protocol: Protocol, task: str) -> dict[str, JsonValue]:
+    """Return the fields of a task without the rule, which all tasks share."""
+    return {key: value for key, value in protocol.of_task(task).items() if key != "rule"}
+
+
 def changed_protocol(view: ReleaseView, _comparisons: Comparisons) -> Checked:
-    """Name what was changed in the protocol of a task after results of it had been seen."""
+    """Name what was changed after results had been seen: in the rule of comparing, and in the protocol of a task."""
     findings = []
+    expected = "a protocol that is registered before its first result"
     for before, after in pairwise(view.protocols):
+        on, all_seen = f"on {after.at:%Y-%m-%d}, when", plural(sum(after.results.values()), "result")
+        if after.results and (found := differences(before.rule, after.rule)):
+            said = f"{on} {all_seen} had been seen, the rule by which models are compared was changed: {_first(found)}"
+            findings.append(Finding("protocol", "doubtful", said, expected, "method-changes/"))
         for task, n_seen in after.results.items():
-            if task not in view.cards.tasks or not (found := differences(before.of_task(task), after.of_task(task))):
+            if task not in view.cards.tasks or not (found := differences(_own(before, task), _own(after, task))):
                 continue
-            said = f"on {after.at:%Y-%m-%d}, when {plural(n_seen, 'result')} had been seen, the protocol of "
+            said = f"{on} {plural(n_seen, 'result')} had been seen, the protocol of "
             said += f"{view.cards.tasks[task].name} was changed: {_first(found)}"
-            expected = "a protocol that is registered before its first result"
             findings.append(Finding("protocol", "doubtful", said, expected, f"tasks/{task}/", task))
     known = {one.digest for one in view.protocols}
     strange = [result for result in view.results.values() if result.protocol not in known]
