@@ -46,6 +46,24 @@ def test_the_cards_of_this_project_are_valid():
     ("card", "before", "after", "expected"),
     [
         ("tasks/clustering", "baseline: pca", "baseline: pcs", 'baseline: unknown model "pcs"; did you mean "pca"?'),
+        (
+            "models/scvi-container",
+            "repeats: scvi",
+            "repeats: scv1",
+            'repeats: unknown model "scv1"; did you mean "scvi"?',
+        ),
+        (
+            "models/scvi-container",
+            "repeats: scvi",
+            "repeats: scvi-container",
+            "repeats: a model repeats one that repeats none, and not itself",
+        ),
+        (
+            "models/scvi-container",
+            "repeats: scvi",
+            "repeats: pca-container",
+            'repeats: a model repeats one that repeats none, and not "pca-container", which repeats "pca"',
+        ),
         ("tasks/clustering", "[oracle, ", "[orakle, ", 'controls[0]: unknown model "orakle"; did you mean "oracle"?'),
         (
             "tasks/clustering",
@@ -70,6 +88,12 @@ def test_the_cards_of_this_project_are_valid():
 def test_a_reference_that_leads_nowhere(project: Project, card: str, before: str, after: str, expected: str):
     line = edit(project, card, before, after)
     assert f"site_src/{card}.md:{line}: {expected}" in problems_of(project)
+
+
+def test_a_baseline_repeats_nothing(project: Project):
+    edit(project, "models/pca", "role: baseline", "role: baseline\nrepeats: svd")
+    (said,) = problems_of(project)
+    assert said.endswith("repeats: only a card with role: model may repeat another; this is a baseline")
 
 
 def test_a_leakage_judgement_on_an_unknown_dataset(project: Project):

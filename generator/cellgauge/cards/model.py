@@ -169,6 +169,10 @@ class ModelCard(Card):
 
     version: int = Field(ge=1, description="Raised whenever the same input could give another output")
     role: Literal["model", "baseline", "control"]
+    repeats: Id | None = Field(
+        default=None,
+        description="The model that this one is once more, obtained in another way: neither ranked nor counted",
+    )
     obtain: Obtain
     output: Literal["embedding", "prediction", "unknown"]
     fit: Literal["none", "dataset", "reference", "unknown"] = Field(
@@ -195,6 +199,12 @@ class ModelCard(Card):
     def _only_controls_see_the_answer(self) -> ModelCard:
         if self.input.held_out and self.role != "control":
             raise ValueError("input: only a control may be shown the held-out cells")
+        return self
+
+    @model_validator(mode="after")
+    def _only_models_repeat(self) -> ModelCard:
+        if self.repeats is not None and self.role != "model":
+            raise ValueError(f"repeats: only a card with role: model may repeat another; this is a {self.role}")
         return self
 
     @model_validator(mode="after")
@@ -225,6 +235,11 @@ class ModelCard(Card):
     def is_fitted_elsewhere(self) -> bool:
         """Whether its axes mean the same whichever cells it is shown: it was trained, or fitted, on others."""
         return self.fit == "reference" or (self.pretrained is True and self.fit == "none")
+
+    @property
+    def counts_as(self) -> Literal["model", "baseline", "control", "repeat"]:
+        """Its role; "repeat" where it is another model once more, which is counted already."""
+        return "repeat" if self.repeats is not None else self.role
 
     @property
     def is_control(self) -> bool:

@@ -215,6 +215,11 @@ def cross_check(cards: Cards) -> list[Problem]:
             if model is not None and model.output != task.input:
                 problem(task, keys, f'"{model_id}" delivers {model.output}s, but the task needs {task.input}s')
     for model in cards.models.values():
+        refer(model, ("repeats",), model.repeats, "models")
+        original = cards.models.get(model.repeats or "")
+        if original is not None and (original is model or original.repeats is not None):
+            said = "itself" if original is model else f'"{original.id}", which repeats "{original.repeats}"'
+            problem(model, ("repeats",), f"a model repeats one that repeats none, and not {said}")
         for position, judgement in enumerate(model.leakage):
             # An imported release has the datasets of its source alone; its models are judged on others, too.
             if judgement.dataset not in cards.families and not is_imported:

@@ -31,7 +31,7 @@ _PART = r"[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*"
 def export_huggingface(project: Project, release: str, out: Path) -> dict[Path, int]:
     """Write ``<model>/.eval_results/cellgauge-<release>.yaml`` into ``out`` for each model that has primary scores.
 
-    Controls get no file: what they score is known beforehand, and no repository holds them.
+    Controls get no file: what they score is known beforehand, and no repository holds them. Nor do repeats of a model.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def export_huggingface(project: Project, release: str, out: Path) -> dict[Path, 
     entries: dict[str, list[dict[str, Any]]] = {}
     for result in view.done:
         score = result.score(view.cards.tasks[result.task.id].primary.key)
-        if score is not None and not view.cards.models[result.model.id].is_control:
+        if score is not None and view.cards.models[result.model.id].counts_as in ("model", "baseline"):
             entries.setdefault(result.model.id, []).append(_entry(result, score, cited, benchmark, site))
     if not entries:
         raise UserError(f"release {release} has no primary score of a model; there is nothing to export")

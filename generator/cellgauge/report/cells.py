@@ -91,6 +91,8 @@ def model_cell(
         badges.append(Badge("baseline", "baseline", "Every other model is compared with this one"))
     if role == "control" or model.is_control:
         badges.append(Badge("control", "control", "Its outcome is known beforehand; it is never ranked"))
+    elif role == "repeat" or (role is None and model.repeats is not None):
+        badges.append(Badge("repeat", "control", "Another model, obtained in another way; neither ranked nor counted"))
     elif fit and model.fit == "dataset":
         badges.append(
             Badge("fitted on the evaluation data", "plain", "Fitted on these very cells, without their labels")
@@ -184,7 +186,7 @@ def difference_cell(
 
 
 def word_cell(word: str | None, role: str) -> Cell:
-    """Return what the comparison shows; baseline and controls are references.
+    """Return what the comparison shows; baseline, controls and repeats are references.
 
     The stylesheet puts a shape before the word and gives it weight, but no hue: hues tell models and leakage apart.
     """

@@ -17,7 +17,7 @@ _OF_MODELS = tuple(f"var(--cg-c{place})" for place in range(1, 8))
 
 
 def model_colours(models: Iterable[ModelCard], together: Iterable[Collection[str]] = ()) -> dict[str, str]:
-    """Give each model its colour, the same on every page; controls stay grey and the baseline is ink.
+    """Give each model its colour, the same on every page; controls and repeats stay grey and the baseline is ink.
 
     There are seven. Each model, those in most charts first, takes the one that the fewest of those beside it have.
 
@@ -26,7 +26,7 @@ def model_colours(models: Iterable[ModelCard], together: Iterable[Collection[str
     together
         For each chart, the ids of the models in it; others are left out.
     """
-    ids = sorted(model.id for model in models if model.role == "model")
+    ids = sorted(model.id for model in models if model.counts_as == "model")
     charts: Counter[str] = Counter()
     beside: dict[str, set[str]] = {id_: set() for id_ in ids}
     for chart in together:

@@ -18,7 +18,8 @@ from cellgauge.stats.jackknife import paired_jackknife
 from cellgauge.stats.paired import Difference, Word, holm, paired_differences, word
 from cellgauge.stats.ranks import Ranking, RankRange, rank_jackknife, rank_replicates
 
-Role = Literal["baseline", "control", "model"]
+Role = Literal["baseline", "control", "model", "repeat"]
+"""What a model is in a task. "repeat": another one once more, obtained in another way."""
 Said = Word | Literal["in doubt", "slightly better", "slightly worse"]
 """What a comparison shows. "in doubt": better, but what may not get worse may have; slightly: by less than matters."""
 
@@ -48,7 +49,7 @@ class Row:
     is_kept: bool = True
     """Whether that score is shown not to be worse by its margin; always where the task has none."""
     word: Said | None = None
-    """Only for models: controls and the baseline are never judged."""
+    """Only for models: controls, repeats and the baseline are never judged."""
     in_views: dict[str, Difference] = field(default_factory=dict)
     """View → the same for the primary metric in it, where it is another view than the primary score's."""
     ranks: RankRange | None = None
@@ -65,7 +66,7 @@ class Row:
 
 @dataclass(frozen=True)
 class DatasetComparison:
-    """All models on one dataset: models and baseline from best to worst, then controls."""
+    """All models on one dataset: models and baseline from best to worst, then repeats, then controls."""
 
     dataset: DatasetCard
     rows: tuple[Row, ...]
@@ -80,7 +81,7 @@ class DatasetComparison:
     @cached_property
     def ranked(self) -> list[Row]:
         """Models and the baseline, best first."""
-        return [row for row in self.rows if row.role != "control"]
+        return [row for row in self.rows if row.role in ("model", "baseline")]
 
     @cached_property
     def controls(self) -> list[Row]:
@@ -144,7 +145,7 @@ def compare_on(view: ReleaseView, task: TaskCard, dataset: str, results: list[Re
     reference = next((result for result in fresh if result.model.id == task.baseline), None)
     rows = _judge([_compare_one(view, task, result, reference, sign) for result in fresh], task)
     rows, ranking = _ranked(view, rows, sign)
-    rows.sort(key=lambda row: (row.role == "control", -sign * row.score.value if row.score else np.inf, row.model.id))
+    rows.sort(key=lambda row: (_LAST.get(row.role, 0), -sign * row.score.value if row.score else np.inf, row.model.id))
     outdated = [
         replace(_row(view, task, result), note=mark, outdated=True)
         for result in done
@@ -159,11 +160,22 @@ def compare_on(view: ReleaseView, task: TaskCard, dataset: str, results: list[Re
     return DatasetComparison(card, tuple(rows), empties, tuple(outdated), failures, ranking)
 
 
+_LAST: dict[Role, int] = {"repeat": 1, "control": 2}
+"""Who stands below models and baseline, in their order."""
+
+
+def role_in(task: TaskCard, model: ModelCard) -> Role:
+    """Return what a model is in a task: a baseline of one task is a model in another."""
+    if model.id == task.baseline:
+        return "baseline"
+    if model.is_control or model.id in task.controls:
+        return "control"
+    return "model" if model.repeats is None else "repeat"
+
+
 def _row(view: ReleaseView, task: TaskCard, result: Result) -> Row:
     model = view.cards.models[result.model.id]
-    is_control = model.is_control or model.id in task.controls
-    role: Role = "baseline" if model.id == task.baseline else "control" if is_control else "model"
-    return Row(model, role, result, result.score(task.primary.key))
+    return Row(model, role_in(task, model), result, result.score(task.primary.key))
 
 
 def _compare_one(view: ReleaseView, task: TaskCard, result: Result, reference: Result | None, sign: int) -> Row:

@@ -117,9 +117,9 @@ def models_table(view: ReleaseView, comparisons: dict[str, TaskComparison]) -> T
         ),
         Column("results", "Evaluations", numeric=True),
     )
-    order = {"model": 0, "baseline": 1, "control": 2}
+    order = {"model": 0, "repeat": 1, "baseline": 2, "control": 3}
     rows = []
-    for card in sorted(view.cards.models.values(), key=lambda card: (order[card.role], alphabetical(card.name))):
+    for card in sorted(view.cards.models.values(), key=lambda card: (order[card.counts_as], alphabetical(card.name))):
         rows_of = [one.row(card.id) for task in comparisons.values() for one in task.datasets]
         judged = [row.word for row in rows_of if row is not None and row.word is not None]
         better = judged.count("better")
@@ -127,16 +127,20 @@ def models_table(view: ReleaseView, comparisons: dict[str, TaskComparison]) -> T
             TableRow(
                 (
                     cells.model_cell(card, gates=view.gates_of(card.id))._replace(small=card.summary),
-                    Cell("pretrained model" if card.pretrained else card.role),
+                    Cell("pretrained model" if card.pretrained else card.counts_as),
                     Cell(card.output if card.output != "unknown" else "–", (card.output,)),
                     Cell(f"{card.parameters:,}" if card.parameters is not None else "–", (card.parameters,)),
                     Cell(f"{better} of {len(judged)}" if judged else "–", (better if judged else None,)),
                     _count(view, card),
                 ),
-                group=card.role,
+                group=card.counts_as,
             )
         )
-    groups = {"baseline": "Baselines: what models have to beat", "control": "Controls: known outcomes, never ranked"}
+    groups = {
+        "repeat": "Repeats: models above, obtained in another way; neither ranked nor counted",
+        "baseline": "Baselines: what models have to beat",
+        "control": "Controls: known outcomes, never ranked",
+    }
     caption = "Models, baselines and controls" + (f"; with scores: {models_in_words(view)}" if view.done else "")
     table = Table("models", caption, columns, tuple(rows), groups, ("model", "ascending"))
     kept = [column.key for column in columns if not (view.is_reported and column.key == "better")]
@@ -144,10 +148,12 @@ def models_table(view: ReleaseView, comparisons: dict[str, TaskComparison]) -> T
 
 
 def models_in_words(view: ReleaseView) -> str:
-    """Return how many models, baselines and controls have scores; how many there are, before any has."""
+    """Return how many models, repeats, baselines and controls have scores; how many there are, before any has."""
     scored = {result.model.id for result in view.done}
-    roles = [card.role for card in view.cards.models.values() if not scored or card.id in scored]
-    return listing([plural(roles.count(role), role) for role in ("model", "baseline", "control") if role in roles])
+    roles = [card.counts_as for card in view.cards.models.values() if not scored or card.id in scored]
+    return listing(
+        [plural(roles.count(role), role) for role in ("model", "repeat", "baseline", "control") if role in roles]
+    )
 
 
 def metrics_table(view: ReleaseView) -> Table:

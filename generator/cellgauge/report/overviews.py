@@ -23,8 +23,8 @@ Comparisons = dict[str, TaskComparison]
 
 
 def colour_of(colours: dict[str, str], model: ModelCard) -> str:
-    """Return a model's colour: its own, ink for a simple baseline, grey for a control."""
-    return GREY if model.is_control else colours.get(model.id, "var(--cg-ink)")
+    """Return a model's colour: its own, ink for a simple baseline, grey for a control or a repeat."""
+    return GREY if model.counts_as in ("control", "repeat") else colours.get(model.id, "var(--cg-ink)")
 
 
 def evaluations(
@@ -239,7 +239,7 @@ def scores_on(
                 numbers=numbers,
                 word=row.role if row.role != "model" else row.word or "",
                 colour=colour_of(colours, row.model),
-                below=row.role == "control",
+                below=row.role in ("control", "repeat"),
                 faint=tuple(row.score.by_seed) if len(row.score.by_seed) > 1 else (),
             )
         )

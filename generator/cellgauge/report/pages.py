@@ -28,6 +28,7 @@ from cellgauge.report.overviews import scores_on
 from cellgauge.report.page import CARD_BOOST, Page
 from cellgauge.report.quality_page import quality_page
 from cellgauge.report.render import Renderer
+from cellgauge.report.repeats import once_more
 from cellgauge.report.reported import reported_task_works
 from cellgauge.report.result_pages import result_works
 from cellgauge.report.scored import scored_cells
@@ -328,6 +329,7 @@ def model_page(renderer: Renderer, model: ModelCard) -> Page:
         path,
         card=model,
         badges=cells.model_cell(model, gates=view.gates_of(model.id)).badges,
+        once_more=once_more(view, model),
         gates=overviews.gates_table(view, model.id),
         figure=figure,
         has_medians=figure is not None and any(overviews.MEDIAN_OF in mark.label for mark in figure.marks),

@@ -9,8 +9,9 @@ from cellgauge.stats.ranks import REPLICATES_PER_COMPARISON
 from cellgauge.stats.studies import FEWEST_STUDIES
 
 RULE: Final[dict[str, str | int]] = {
-    "version": 1,
+    "version": 2,
     "against the baseline": "paired differences on the same resamples or groups; Holm over the models of a dataset",
+    "models": "each method once; what repeats one, obtained in another way, is neither ranked nor counted",
     "ranks": "1 + models shown to be better, to k - models shown to be worse; paired differences, Holm over all pairs",
     "intervals of ranks": "simultaneous over all pairs, at the level of the task",
     "skill": "(score - baseline) / (ceiling - baseline), never clipped; the ceiling is the best score there is",
