@@ -52,7 +52,7 @@ def test_bug_a_method_that_is_obtained_in_two_ways_was_counted_twice(project, tw
     assert (again.word, again.ranks) == (None, None)
     assert one.n_ranks == 3
     assert comparison.verdict().sentence.startswith("1 of 2 models is better than PCA")
-    assert models_in_words(view) == "2 models, 1 repeat, 1 baseline and 1 control"
+    assert models_in_words(view) == "2 models, 1 baseline, 1 control and 1 repeat of a model"
     assert all(each.found.n_models == 3 for each in healths(view, [comparison]))
 
 

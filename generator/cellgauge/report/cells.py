@@ -191,7 +191,8 @@ def word_cell(word: str | None, role: str) -> Cell:
     The stylesheet puts a shape before the word and gives it weight, but no hue: hues tell models and leakage apart.
     """
     if word is None:
-        return Cell("reference" if role != "model" else "not comparable", (None,), tone="control")
+        said = {"model": "not comparable", "repeat": "repeat"}.get(role, "reference")
+        return Cell(said, (None,), tone="control")
     tones: dict[str, Tone] = {"better": "better", "worse": "worse"}
     return Cell(word, (word,), tone=tones.get(word, "plain"))
 

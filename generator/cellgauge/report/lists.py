@@ -148,12 +148,12 @@ def models_table(view: ReleaseView, comparisons: dict[str, TaskComparison]) -> T
 
 
 def models_in_words(view: ReleaseView) -> str:
-    """Return how many models, repeats, baselines and controls have scores; how many there are, before any has."""
+    """Return how many models, baselines, controls and repeats have scores; how many there are, before any has."""
     scored = {result.model.id for result in view.done}
     roles = [card.counts_as for card in view.cards.models.values() if not scored or card.id in scored]
-    return listing(
-        [plural(roles.count(role), role) for role in ("model", "repeat", "baseline", "control") if role in roles]
-    )
+    said = [plural(roles.count(role), role) for role in ("model", "baseline", "control") if role in roles]
+    n_repeats = roles.count("repeat")
+    return listing(said + ([plural(n_repeats, "repeat of a model", "repeats of models")] if n_repeats else []))
 
 
 def metrics_table(view: ReleaseView) -> Table:
