@@ -20,6 +20,8 @@ from cellgauge.stats.ranks import Ranking, RankRange, rank_jackknife, rank_repli
 
 Role = Literal["baseline", "control", "model", "repeat"]
 """What a model is in a task. "repeat": another one once more, obtained in another way."""
+BESIDE: dict[Role, int] = {"repeat": 1, "control": 2}
+"""Who stands below the ranking, for reference, in their order."""
 Said = Word | Literal["in doubt", "slightly better", "slightly worse"]
 """What a comparison shows. "in doubt": better, but what may not get worse may have; slightly: by less than matters."""
 
@@ -81,7 +83,7 @@ class DatasetComparison:
     @cached_property
     def ranked(self) -> list[Row]:
         """Models and the baseline, best first."""
-        return [row for row in self.rows if row.role in ("model", "baseline")]
+        return [row for row in self.rows if row.role not in BESIDE]
 
     @cached_property
     def controls(self) -> list[Row]:
@@ -145,7 +147,7 @@ def compare_on(view: ReleaseView, task: TaskCard, dataset: str, results: list[Re
     reference = next((result for result in fresh if result.model.id == task.baseline), None)
     rows = _judge([_compare_one(view, task, result, reference, sign) for result in fresh], task)
     rows, ranking = _ranked(view, rows, sign)
-    rows.sort(key=lambda row: (_LAST.get(row.role, 0), -sign * row.score.value if row.score else np.inf, row.model.id))
+    rows.sort(key=lambda row: (BESIDE.get(row.role, 0), -sign * row.score.value if row.score else np.inf, row.model.id))
     outdated = [
         replace(_row(view, task, result), note=mark, outdated=True)
         for result in done
@@ -158,10 +160,6 @@ def compare_on(view: ReleaseView, task: TaskCard, dataset: str, results: list[Re
     )
     card = view.cards.datasets[dataset]
     return DatasetComparison(card, tuple(rows), empties, tuple(outdated), failures, ranking)
-
-
-_LAST: dict[Role, int] = {"repeat": 1, "control": 2}
-"""Who stands below models and baseline, in their order."""
 
 
 def role_in(task: TaskCard, model: ModelCard) -> Role:

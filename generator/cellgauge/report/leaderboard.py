@@ -13,7 +13,7 @@ from cellgauge.report import cells
 from cellgauge.report.charts import GREY, Figure, Mark
 from cellgauge.report.colours import in_one_chart
 from cellgauge.report.comparison import TaskComparison
-from cellgauge.report.dataset_comparison import DatasetComparison, Role, Row, role_in
+from cellgauge.report.dataset_comparison import BESIDE, DatasetComparison, Row, role_in
 from cellgauge.report.numbers import interval, listing, number
 from cellgauge.report.release import ReleaseView
 from cellgauge.report.score_names import name_of_score
@@ -24,8 +24,6 @@ from cellgauge.stats.ranks import RankRange
 
 _ABOUT = ("dataset", "evidence", "study", "role", "status", "reason", "outdated", "result_id")
 _COST = ("seconds_per_embedding", "peak_memory_mb", "gpu_memory_mb", "leakage")
-_BESIDE: tuple[Role, ...] = ("repeat", "control")
-"""Roles of what stands below the ranking, for reference."""
 GROUPS = {
     "repeat": "Repeats: models above, obtained in another way; neither ranked nor counted",
     "control": "Controls: known outcomes, never ranked",
@@ -113,7 +111,7 @@ def _part(
         # Why there is no score is said once, in the first table.
         return (
             row.cells[place].raw == (dataset,)
-            and (controls or row.group not in _BESIDE)
+            and (controls or row.group not in BESIDE)
             and not (suffix and row.instead)
         )
 
@@ -130,7 +128,7 @@ def forest(
     few
         Leave out controls and keep to six models, for a small figure among others.
     """
-    rows = [row for row in one.rows if row.difference is not None and not (few and row.role in _BESIDE)]
+    rows = [row for row in one.rows if row.difference is not None and not (few and row.role in BESIDE)]
     if few:
         rows = rows[:6]
     colours = in_one_chart(colours, [row.model.id for row in rows if row.role == "model"])
@@ -163,7 +161,7 @@ def bounds_of_differences(metric: MetricCard) -> tuple[float | None, float | Non
 
 def _mark(row: Row, colours: dict[str, str], decimals: int) -> Mark:
     mark = mark_of(row, row.model.name, colours.get(row.model.id, GREY), decimals, id_=row.model.id)
-    return replace(mark, word=row.word or row.role, colour=GREY, below=True) if row.role in _BESIDE else mark
+    return replace(mark, word=row.word or row.role, colour=GREY, below=True) if row.role in BESIDE else mark
 
 
 def mark_of(row: Row, label: str, colour: str, decimals: int, *, id_: str | tuple[str, ...] | None = None) -> Mark:
@@ -191,7 +189,7 @@ def _rows(view: ReleaseView, comparison: TaskComparison, one: DatasetComparison)
     outdated = sorted(one.outdated, key=lambda row: -sign * row.score.value if row.score else math.inf)
     rows = []
     for row in (*one.rows, *outdated):
-        group = "outdated" if row.outdated else row.role if row.role in _BESIDE else "ranked"
+        group = "outdated" if row.outdated else row.role if row.role in BESIDE else "ranked"
         why = "" if row.role == "baseline" or row.outdated else row.note or ""
         name = cells.model_cell(row.model, href=cells.page_of(row.result), role=row.role, gates=row.result.gates)
         rows.append(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from cellgauge.cards import DatasetCard, Family, MetricCard, ModelCard
 from cellgauge.report import cells
 from cellgauge.report.comparison import TaskComparison
+from cellgauge.report.leaderboard import GROUPS
 from cellgauge.report.numbers import listing, plural
 from cellgauge.report.release import ReleaseView
 from cellgauge.report.tables import MISSING, Cell, Column, Table, alphabetical
@@ -137,9 +138,9 @@ def models_table(view: ReleaseView, comparisons: dict[str, TaskComparison]) -> T
             )
         )
     groups = {
-        "repeat": "Repeats: models above, obtained in another way; neither ranked nor counted",
+        "repeat": GROUPS["repeat"],
         "baseline": "Baselines: what models have to beat",
-        "control": "Controls: known outcomes, never ranked",
+        "control": GROUPS["control"],
     }
     caption = "Models, baselines and controls" + (f"; with scores: {models_in_words(view)}" if view.done else "")
     table = Table("models", caption, columns, tuple(rows), groups, ("model", "ascending"))

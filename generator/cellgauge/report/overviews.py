@@ -10,7 +10,7 @@ from cellgauge.report import cells
 from cellgauge.report.charts import GREY, WORDS, Figure, Mark
 from cellgauge.report.colours import in_one_chart
 from cellgauge.report.comparison import TaskComparison
-from cellgauge.report.dataset_comparison import DatasetComparison, Row
+from cellgauge.report.dataset_comparison import BESIDE, DatasetComparison, Row
 from cellgauge.report.leaderboard import mark_of, ranks_of, word_of
 from cellgauge.report.numbers import SCORE_DECIMALS, interval, listing, number
 from cellgauge.report.release import ReleaseView
@@ -24,7 +24,7 @@ Comparisons = dict[str, TaskComparison]
 
 def colour_of(colours: dict[str, str], model: ModelCard) -> str:
     """Return a model's colour: its own, ink for a simple baseline, grey for a control or a repeat."""
-    return GREY if model.counts_as in ("control", "repeat") else colours.get(model.id, "var(--cg-ink)")
+    return GREY if model.counts_as in BESIDE else colours.get(model.id, "var(--cg-ink)")
 
 
 def evaluations(
@@ -239,7 +239,7 @@ def scores_on(
                 numbers=numbers,
                 word=row.role if row.role != "model" else row.word or "",
                 colour=colour_of(colours, row.model),
-                below=row.role in ("control", "repeat"),
+                below=row.role in BESIDE,
                 faint=tuple(row.score.by_seed) if len(row.score.by_seed) > 1 else (),
             )
         )
