@@ -22,6 +22,7 @@ from cellgauge.results.manifest import previous_release
 from cellgauge.results.protocol import register
 from cellgauge.results.store import read_release, read_replicates, seal, to_json, write_result
 from cellgauge.runner.plan import protocol_fields
+from cellgauge.stats.rule import RULE
 
 from .conftest import ReleaseBuilder
 
@@ -109,6 +110,23 @@ def test_the_cause_of_a_move_is_named(project, first, compare, edit, path: str, 
     primary = second.cards.tasks["clustering"].primary.key
     (move,) = [one for one in compare().moves if one.score == primary]
     assert move.causes == (cause,)
+
+
+def test_seeds_that_changed_beside_the_rule_and_a_metric_are_seeds_only(project, first, compare, edit, monkeypatch):
+    edit("site_src/tasks/clustering.md", "seeds: [42, ", "seeds: [41, ")
+    edit("site_src/metrics/adjusted-rand-index.md", "version: 1", "version: 2")
+    monkeypatch.setitem(RULE, "version", 99)
+    second = builder(project, "second")
+    second.add("clustering", BLOOD, "svd", 0.6)
+    primary = second.cards.tasks["clustering"].primary.key
+    (move,) = [one for one in compare().moves if one.score == primary]
+    assert move.causes == ("metric version 1 → 2", "seeds only")
+
+
+def test_a_version_of_a_task_alone_is_not_seeds_only(project, first, compare, edit):
+    edit("site_src/tasks/clustering.md", "  version: 2", "  version: 3")
+    builder(project, "second").add("clustering", BLOOD, "svd", 0.6)
+    assert compare().moves[0].causes == ("protocol of the task 2 → 3",)
 
 
 def test_code_and_software_are_causes_too(project, first, compare):

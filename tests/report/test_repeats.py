@@ -56,6 +56,11 @@ def test_bug_a_method_that_is_obtained_in_two_ways_was_counted_twice(project, tw
     assert all(each.found.n_models == 3 for each in healths(view, [comparison]))
 
 
+def test_how_a_task_is_ranked_names_its_repeats(project, twice) -> None:
+    twice.finish()
+    assert "Nor is a model that repeats another in a second way: SVD again." in fragment(project, "tasks/clustering/")
+
+
 def test_a_repeat_that_gave_no_scores_is_no_failure_of_a_model(project, twice) -> None:
     twice.add_empty("clustering", BLOOD, "pca-again", "failed", "exit code 1")
     twice.finish()

@@ -7,6 +7,7 @@ import pytest
 
 from cellgauge.cards import Project
 from cellgauge.report.comparison import TaskComparison, compare_task
+from cellgauge.report.ranked_words import how_ranked
 from cellgauge.report.release import load_release
 
 PBMC, TOY = "pbmc68k-reduced", "toy-blood"
@@ -142,7 +143,7 @@ def test_only_empties(release):
 def test_how_it_is_ranked_quotes_what_the_results_used(release):
     add(release, {"pca": 0.5, "svd": 0.6, "nmf": 0.5, "random": 0.0})
     comparison = compare(release.finish())
-    text = " ".join(comparison.how_ranked())
+    text = " ".join(how_ranked(comparison))
     protocol = comparison.task.protocol
     assert protocol.replicates == 4000
     assert "the same 400 resamples" in text, "not the card's number: the results have 400"
@@ -216,7 +217,7 @@ def test_a_gain_in_mixing_that_costs_conservation_is_not_called_better(release):
     assert {row.model.id: row.word for row in one.judged} == {"svd": "better", "nmf": "in doubt"}
     assert one.row("nmf").guarded.value == pytest.approx(-0.3)
     assert "1 gains in Entropy, but ARI is not shown to be kept" in comparison.verdict().sentence
-    assert "the interval of that difference has to lie above −0.05" in " ".join(comparison.how_ranked())
+    assert "the interval of that difference has to lie above −0.05" in " ".join(how_ranked(comparison))
 
 
 def test_a_slight_gain_in_mixing_that_costs_conservation_is_in_doubt_too(release):
@@ -229,7 +230,7 @@ def test_a_slight_gain_in_mixing_that_costs_conservation_is_in_doubt_too(release
     assert {row.model.id: row.word for row in one.judged} == {"svd": "in doubt", "nmf": "slightly better"}
     assert one.row("svd").ranks is None
     assert (one.row("nmf").ranks.best, one.row("nmf").ranks.worst) == (1, 1)
-    assert "not shown to keep Adjusted Rand index have no rank" in " ".join(comparison.how_ranked())
+    assert "not shown to keep Adjusted Rand index have no rank" in " ".join(how_ranked(comparison))
 
 
 def test_a_demonstration_makes_no_headline(release, edit, project):

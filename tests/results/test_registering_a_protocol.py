@@ -37,10 +37,10 @@ def test_a_change_is_appended_with_how_many_results_had_been_seen(tmp_path: Path
     assert differences(before.of_task("clustering"), after.of_task("clustering")) == ["protocol.seeds: [42] → [42, 43]"]
 
 
-def test_the_protocol_of_a_task_holds_its_metrics_and_the_rule(tmp_path: Path):
+def test_the_protocol_of_a_task_holds_its_metrics_and_not_the_rule_that_all_tasks_share(tmp_path: Path):
     one = register(tmp_path, fields(), MORNING).of_task("clustering")
     assert set(one["metrics"]) == {"ari", "nmi"}
-    assert one["rule"] == {"version": 1}
+    assert "rule" not in one
     assert register(tmp_path, fields(rule=2), MORNING).of_task("unknown") == {}
 
 

@@ -224,7 +224,9 @@ def _of_protocol(old: Result, new: Result, protocols: dict[str, Protocol]) -> st
     known = [protocols.get(one.protocol or "") for one in (old, new)]
     if known[0] is not None and known[1] is not None:
         found = differences(*(one.of_task(old.task.id) for one in known if one))
-        if found and all(line.startswith("protocol.seeds") or line.startswith("protocol.version") for line in found):
+        # Versions of metrics are causes of their own, and a version of the task says nothing about what changed in it.
+        told = [line for line in found if not line.startswith(("protocol.version", "metrics."))]
+        if told and all(line.startswith("protocol.seeds") for line in told):
             return "seeds only"
     return f"protocol of the task{_versions(old.task.version, new.task.version)}"
 

@@ -1,7 +1,7 @@
 """What a task's results say: each model against the baseline, and the verdict in words.
 
 Everything a page says about who is better comes from ``TaskComparison``: the sentence, the words in
-the table, the figure, and the description of how they came about.
+the table, the figure, and the description of how they came about (``ranked_words``).
 """
 
 from __future__ import annotations
@@ -144,63 +144,6 @@ class TaskComparison:
         sentence = self._of_one(chosen[0], where) if len(chosen) == 1 else self._of_several(chosen, where)
         left_out = self._left_out(tuple(self.measured) if counted else self.datasets)
         return Verdict(f"{sentence}{left_out}.", self._basis(counted, apart))
-
-    def how_ranked(self) -> list[str]:
-        """Describe the comparison, from the very values that it used."""
-        terms, baseline = self.terms, self.baseline.name
-        better = "higher" if self.metric.direction == "higher" else "lower"
-        sizes = sorted({len(one.judged) for one in self.datasets if one.judged})
-        family = f" (here {' or '.join(str(size) for size in sizes)})" if sizes else ""
-        lines = [
-            f"Only the primary score counts: {self.score_name}; {better} is better. The task's card declares "
-            f"it (protocol version {terms.version}); no result can change it.",
-            f"Each model is compared with one declared baseline, {baseline}, on the same dataset, the same "
-            f"seeds ({terms.seeds}) and the same {terms.resamples}.",
-            "The difference is the model's score minus the baseline's, signed so that positive is better. Its "
-            f"{terms.level} interval is {terms.interval}.",
-            f"“Better” and “worse” need a two-sided p-value of {terms.alpha} or less after Holm's "
-            f"adjustment for all models compared on that dataset{family}, and the whole interval on that side of zero; "
-            "all else is “not separated”. Intervals are drawn unadjusted, so that one may just miss zero and still be "
-            "called not separated.",
-        ]
-        if self.task.guard is not None and self.guard is not None:
-            lines.append(
-                f"A gain is called “better” only where {self.guard.name} is not worse than {baseline}'s by more than "
-                f"{self.task.guard.margin:g}: the interval of that difference has to lie above "
-                f"−{self.task.guard.margin:g}. Otherwise the gain is “in doubt”."
-            )
-        if self.task.relevant_difference is not None:
-            lines.append(
-                f"A difference below {self.task.relevant_difference:g} is too small to matter, however certain it "
-                "is, and called “slightly better” or “slightly worse”. The task's card declares that size."
-            )
-        if how := self._ranks_from():
-            lines.append(
-                "The range of ranks of a model runs from 1 plus the number of models that are better to the number of "
-                f"models minus those that are worse, the baseline included, comparing every pair. {how} are adjusted "
-                f"by Holm's method over all pairs of a dataset.{self._left_out_of_ranks()}"
-            )
-        lines.append(
-            "The order of rows is the order of the scores, and no claim by itself. Controls are reference points: "
-            "their outcome is known beforehand, and they are neither ranked nor counted. Simulated data and "
-            "demonstrations never count towards measured data, and datasets of one study count as one."
-        )
-        return lines
-
-    def _left_out_of_ranks(self) -> str:
-        if self.guard is None:
-            return ""
-        return f" Models that are not shown to keep {self.guard.name} have no rank."
-
-    def _ranks_from(self) -> str:
-        kinds = {one.ranking.p_values for one in self.datasets if one.ranking}
-        words = {
-            "counted": "p-values counted among resamples",
-            "normal": "p-values from the normal distribution (there are too few resamples to count them)",
-            "t": "p-values from the t distribution",
-        }
-        said = listing([words[kind] for kind in sorted(kinds)])
-        return said[:1].upper() + said[1:]
 
     def _why_no_scores(self) -> str:
         if outdated := [row for one in self.datasets for row in one.outdated]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from pydantic import JsonValue
-
 from cellgauge.cards.silence import CheckId
 from cellgauge.report import cells
 from cellgauge.report.dataset_comparison import NO_SCORES
@@ -21,7 +19,7 @@ from cellgauge.report.quality_of_scores import (
     zero_width,
 )
 from cellgauge.report.release import Place, ReleaseView, place_of
-from cellgauge.results.protocol import Protocol, differences
+from cellgauge.results.protocol import differences
 from cellgauge.results.schema import Result
 
 
@@ -147,11 +145,6 @@ def _first(changes: Sequence[str]) -> str:
     return "; ".join([*changes[:_NAMED], *more])
 
 
-def _own(protocol: Protocol, task: str) -> dict[str, JsonValue]:
-    """Return the fields of a task without the rule, which all tasks share."""
-    return {key: value for key, value in protocol.of_task(task).items() if key != "rule"}
-
-
 def changed_protocol(view: ReleaseView, _comparisons: Comparisons) -> Checked:
     """Name what was changed after results had been seen: in the rule of comparing, and in the protocol of a task."""
     findings = []
@@ -162,7 +155,7 @@ def changed_protocol(view: ReleaseView, _comparisons: Comparisons) -> Checked:
             said = f"{on} {all_seen} had been seen, the rule by which models are compared was changed: {_first(found)}"
             findings.append(Finding("protocol", "doubtful", said, expected, "method-changes/"))
         for task, n_seen in after.results.items():
-            if task not in view.cards.tasks or not (found := differences(_own(before, task), _own(after, task))):
+            if task not in view.cards.tasks or not (found := differences(before.of_task(task), after.of_task(task))):
                 continue
             said = f"{on} {plural(n_seen, 'result')} had been seen, the protocol of "
             said += f"{view.cards.tasks[task].name} was changed: {_first(found)}"

@@ -16,6 +16,7 @@ from cellgauge.report.leaderboard import forest, leaderboard, parts
 from cellgauge.report.many import Work
 from cellgauge.report.missing import missing_pairs
 from cellgauge.report.page import CARD_BOOST, Page
+from cellgauge.report.ranked_words import how_ranked
 from cellgauge.report.render import Renderer
 from cellgauge.report.standing import standings
 from cellgauge.report.standing_figure import figure_key, standings_figure
@@ -80,6 +81,7 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
         sections=sections,
         standing=standing,
         found=found,
+        how_ranked=how_ranked(comparison),
         skills=skills,
         skills_key=figure_key(found, skills) if skills else "",
         about_ranks=about_ranks(found),

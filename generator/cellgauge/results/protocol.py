@@ -37,12 +37,15 @@ class Protocol(Record):
     rule: dict[str, JsonValue] = Field(description="How models are compared and ranked")
 
     def of_task(self, task: str) -> dict[str, JsonValue]:
-        """Return all that a task's results follow from, its metrics and the rule among it; empty where it had none."""
+        """Return all that a task's scores follow from, its metrics among it; empty where it had none.
+
+        The rule is not part of it: all tasks share it, and no score depends on it.
+        """
         if task not in self.tasks:
             return {}
         refs = [self.tasks[task].get("primary"), *_listed(self.tasks[task].get("complementary"))]
         used = sorted({str(ref["metric"]) for ref in refs if isinstance(ref, dict)} & set(self.metrics))
-        return {**self.tasks[task], "metrics": {one: self.metrics[one] for one in used}, "rule": self.rule}
+        return {**self.tasks[task], "metrics": {one: self.metrics[one] for one in used}}
 
     def relevant_difference(self, task: str, score: str) -> float | None:
         """Return below which size a difference of a score is too small to matter; None where none was declared.
