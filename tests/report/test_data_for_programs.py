@@ -12,6 +12,7 @@ import sys
 
 import pytest
 
+from cellgauge.cards import load_cards
 from cellgauge.report.data_page import API
 from cellgauge.report.stage import stage
 from cellgauge.results.store import read_results
@@ -51,6 +52,9 @@ def test_what_a_release_is_can_be_read(built, site):
     assert sum(about["evaluations"].values()) == len(results)
     assert about["evaluations"]["done"] == sum(one.status == "done" for one in results)
     assert about["models"] == sorted({one.model.id for one in results})
+    roles = [load_cards(built[0]).models[one].counts_as for one in about["models"]]
+    assert about["roles"] == {role: roles.count(role) for role in sorted(set(roles))}
+    assert {"model", "baseline", "control"} <= set(about["roles"])
 
 
 def test_the_five_lines_of_the_page_run(built, site):

@@ -54,6 +54,7 @@ def _about(renderer: Renderer, n_rows: int) -> dict[str, Any]:
     view, meta = renderer.view, renderer.view.meta
     assert meta is not None  # noqa: S101 (the caller looked)
     counts = Counter(result.status for result in view.results.values())
+    models = {result.model.id for result in view.results.values()}
     return {
         **meta.model_dump(
             mode="json", include={"release", "title", "kind", "rehearsal", "protocol", "corrects", "reported"}
@@ -66,7 +67,8 @@ def _about(renderer: Renderer, n_rows: int) -> dict[str, Any]:
         "evaluations": dict(sorted(counts.items())),
         "tasks": sorted({result.task.id for result in view.results.values()}),
         "datasets": sorted({result.dataset.id for result in view.results.values()}),
-        "models": sorted({result.model.id for result in view.results.values()}),
+        "models": sorted(models),
+        "roles": dict(sorted(Counter(view.cards.models[one].counts_as for one in models).items())),
         "trends": trends(renderer.comparisons.values()),
     }
 

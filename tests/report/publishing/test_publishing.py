@@ -104,7 +104,7 @@ def test_the_root_lists_releases_with_what_each_found(publishing, tmp_path, froz
     assert [row.split()[0] for row in rows[1:]] == ["2027.02", "2026.11", "2026.08"]
     assert "corrected by 2027.02" in rows[2]
     assert "the newest" in rows[1]
-    assert "4 results" in rows[2]
+    assert "4 results 2 models · 1 dataset · 1 task" in rows[2], "neither the baseline nor the control is a model"
     (figure,) = (one for one in tree.iter("figure"))
     assert "2027.02: Raw expression 0.620" in figure.find(".//div[@role='img']").get("aria-label")
     known = json.loads((site / "releases.json").read_bytes())
