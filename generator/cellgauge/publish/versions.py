@@ -66,8 +66,15 @@ def published_as(meta: Release, frozen: Frozen, site: str) -> Version:
 
 
 def in_order(versions: Iterable[Version]) -> list[Version]:
-    """Return releases as the file has them: the newest first, and the newest of each series with its alias."""
-    found = sorted(versions, key=lambda one: (one.properties.frozen_on, one.version), reverse=True)
+    """Return releases as the file has them: the newest first, and the newest of each series with its alias.
+
+    Of one day, those that were measured come first.
+    """
+
+    def age(one: Version) -> tuple[dt.date, bool, str]:
+        return one.properties.frozen_on, one.properties.kind == "measured", one.version
+
+    found = sorted(versions, key=age, reverse=True)
     newest = {one.properties.series: one.version for one in reversed(found)}
     return [
         one.model_copy(
