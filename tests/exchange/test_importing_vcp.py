@@ -23,7 +23,8 @@ from tests.exchange.conftest import REPO, Write, record, some_records
 
 from cellgauge.cards import Project, UserError, load_cards
 from cellgauge.cli import main
-from cellgauge.exchange.czi import Vocabulary, read_vcp
+from cellgauge.exchange.czi import read_vcp
+from cellgauge.exchange.czi_cards import Vocabulary
 from cellgauge.exchange.drafting import Import, write_draft
 from cellgauge.exchange.reading import ImportProblems
 from cellgauge.report.changes import changes_between
