@@ -221,11 +221,11 @@ def _common_causes(old: Result, new: Result, protocols: dict[str, Protocol]) -> 
 
 
 def _of_protocol(old: Result, new: Result, protocols: dict[str, Protocol]) -> str:
-    known = [protocols.get(one.protocol or "") for one in (old, new)]
-    if known[0] is not None and known[1] is not None:
-        found = differences(*(one.of_task(old.task.id) for one in known if one))
-        # Versions of metrics are causes of their own, and a version of the task says nothing about what changed in it.
-        told = [line for line in found if not line.startswith(("protocol.version", "metrics."))]
+    before, after = (protocols.get(one.protocol or "") for one in (old, new))
+    if before is not None and after is not None:
+        # Its metrics' versions are causes of their own, and its own version says nothing about what changed.
+        found = differences(before.tasks.get(old.task.id, {}), after.tasks.get(old.task.id, {}))
+        told = [line for line in found if not line.startswith("protocol.version")]
         if told and all(line.startswith("protocol.seeds") for line in told):
             return "seeds only"
     return f"protocol of the task{_versions(old.task.version, new.task.version)}"
