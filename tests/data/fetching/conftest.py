@@ -221,8 +221,8 @@ class FileServer:
         most = len(body) if cut is None else min(cut, len(body))
         for at in range(0, most, served.piece):
             piece = body[at : min(at + served.piece, most)]
+            request.sent += len(piece)  # before the client can have it, and look here
             asked.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece) if served.chunked else piece)
-            request.sent += len(piece)
             time.sleep(served.pause)
         if served.chunked and cut is None:
             asked.wfile.write(b"0\r\n\r\n")
