@@ -7,7 +7,7 @@ import functools
 import http.server
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -93,19 +93,21 @@ class ReleaseBuilder:
         stream: str = "same",
         n_replicates: int = N_REPLICATES,
         scores: Mapping[str, float] | None = None,
+        without: Collection[str] = (),
         more_details: Mapping[str, object] | None = None,
         gates: Sequence[Gate] = (),
     ) -> Result:
         """Write a result whose scores lie at ``value``; replicates share the resampling of their dataset.
 
-        ``scores`` places single ones elsewhere, by their key. ``more_details`` are added to those of every result.
+        ``scores`` places single ones elsewhere, by their key; those in ``without`` have no value. ``more_details`` are
+        added to those of every result.
         """
         card = self.cards.tasks[task]
         seeds = card.protocol.seeds
         rng = np.random.default_rng([int(digest(part)[7:15], 16) for part in (task, dataset, model)])
         shared = np.random.default_rng(int(digest([task, dataset])[7:15], 16)).normal(0, 0.03, n_replicates)
         elsewhere, scores, rows = scores or {}, [], []
-        for place, ref in enumerate(card.scores):
+        for place, ref in enumerate(one for one in card.scores if one.key not in without):
             metric = self.cards.metrics[ref.metric]
             centre = elsewhere.get(ref.key, value - 0.02 * place)
             row = centre + shared + rng.normal(0, noise, n_replicates)

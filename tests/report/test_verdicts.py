@@ -123,6 +123,19 @@ def test_only_controls(release):
     assert verdict.text == "Nothing to compare yet: only the baseline and controls have results."
 
 
+def test_a_value_in_a_part_of_the_task_is_named(release):
+    release.add("classification", PBMC, "pca", 0.5)
+    for model in ("svd", "nmf"):
+        release.add("classification", PBMC, model, 0.6, without=["macro-f1@logistic-regression", "macro-f1@knn"])
+    release.add("classification", PBMC, "raw-expression", 0.6, without=["macro-f1@logistic-regression"])
+    verdict = compare(release.finish(), "classification").verdict()
+    assert verdict.text == (
+        "Nothing to compare yet: no model has a value of the primary score, Macro F1, Logistic regression; "
+        "Raw expression has one in “5 nearest neighbours”; NMF, Raw expression and Truncated SVD have one in "
+        "“Random forest”."
+    )
+
+
 def test_no_results(project, release):
     release.finish()
     assert compare(project).verdict().text == "No results yet: no evaluation has been run."

@@ -17,6 +17,7 @@ from cellgauge.report.release import ReleaseView, load_release
 from cellgauge.report.standing import standings
 from cellgauge.report.standing_figure import standings_figure
 from cellgauge.report.standing_tables import sensitivity_table, standings_table
+from cellgauge.report.task_pages import task_page
 from cellgauge.results.store import read_replicates
 from cellgauge.stats.skill import CannotDiscriminate, Skill
 
@@ -212,9 +213,33 @@ def test_the_page_shows_what_the_csv_holds(site: Path) -> None:
     assert 'class="cg-band"' in text
 
 
+def test_models_without_a_value_stand_nowhere(release, render) -> None:
+    """The page of perturbation prediction had a table of dashes: no model predicts all that was held out."""
+    primary = release.cards.tasks["clustering"].primary.key
+    release.add("clustering", PBMC, "pca", 0.5)
+    release.add("clustering", PBMC, "svd", 0.6, without=[primary])
+    renderer = render(release.finish())
+    assert not standings(renderer.view, renderer.comparisons["clustering"]).has_scores
+    page = task_page(renderer, renderer.view.cards.tasks["clustering"])
+    assert "Where models stand" not in page.fragment
+    assert "tasks/clustering-standing.csv" not in page.files
+    assert "no model has a value of the primary score" in page.fragment
+    assert "Truncated SVD" in page.fragment
+
+
+def test_a_model_with_a_value_stands_somewhere(release, render) -> None:
+    release.add("clustering", PBMC, "pca", 0.5)
+    release.add("clustering", PBMC, "svd", 0.6)
+    renderer = render(release.finish())
+    page = task_page(renderer, renderer.view.cards.tasks["clustering"])
+    assert "Where models stand" in page.fragment
+    assert b"svd" in page.files["tasks/clustering-standing.csv"]
+
+
 def test_an_empty_release_has_no_standing(release, edit: Callable[..., None]) -> None:
     view, comparison = load(release.finish())
     found = standings(view, comparison)
     assert found.models == ()
+    assert not found.has_scores
     assert standings_figure(found, {}) is None
     assert sensitivity_table(view, found) is None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from cellgauge.cards import MetricCard, ModelCard, TaskCard
+from cellgauge.cards import MetricCard, ModelCard, ScoreRef, TaskCard
 from cellgauge.report.dataset_comparison import DatasetComparison, Row, Said, compare_on
 from cellgauge.report.numbers import interval, listing, number, percent, plural
 from cellgauge.report.release import ReleaseView
@@ -160,11 +160,21 @@ class TaskComparison:
             if any(row.role == "baseline" for one in self.datasets for row in one.outdated):
                 return f"the result of the baseline, {self.baseline.name}, is outdated"
             return f"the baseline, {self.baseline.name}, has no result"
-        if not any(row.role == "model" for row in rows):
+        models = [row for row in rows if row.role == "model"]
+        if not models:
             return "only the baseline and controls have results"
-        if all(row.score is None for row in rows if row.role == "model"):
-            return f"no model has a value of the primary score, {self.score_name}"
+        if all(row.score is None for row in models):
+            return f"no model has a value of the primary score, {self.score_name}{self._in_views_alone(models)}"
         return "no model was evaluated on the same resamples as the baseline"
+
+    def _in_views_alone(self, rows: list[Row]) -> str:
+        """Name those that have the primary metric in a part of the task, as the end of a sentence."""
+        parts = []
+        for view in self.task.views:
+            key = ScoreRef(metric=self.metric.id, view=view.id).key
+            if names := dict.fromkeys(row.model.name for row in rows if row.result.score(key) is not None):
+                parts.append(f"{listing(list(names))} {'has' if len(names) == 1 else 'have'} one in “{view.name}”")
+        return "".join(f"; {part}" for part in parts)
 
     def _left_out(self, datasets: tuple[DatasetComparison, ...]) -> str:
         """Return how many models no comparison could take in, as the end of a sentence."""

@@ -69,6 +69,12 @@ class Standings:
         return self.n_measured > MANY_DATASETS
 
     @property
+    def has_scores(self) -> bool:
+        """Whether a model has a value of the primary score anywhere; the baseline alone stands beside nobody."""
+        others = [one for one in self.models if one.model.id != self.comparison.baseline.id]
+        return any(row.score is not None for one in others for row in one.rows.values())
+
+    @property
     def n_studies(self) -> int:
         """Independent studies that enter the mean of a model on all datasets."""
         return max((one.mean.n for one in self.models if one.mean is not None), default=0)

@@ -44,7 +44,7 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
     inline = len(comparison.datasets) <= MOST_INLINE
     verdict = comparison.verdict()
     found = standings(view, comparison)
-    standing = standings_table(view, found)
+    standing = standings_table(view, found) if found.has_scores else None
     sections = [
         {
             "one": one,
@@ -66,7 +66,7 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
             "verdict": verdict.text,
         }
         files = {f"tasks/{task.id}.csv": table.to_csv(), f"tasks/{task.id}.json": table.to_json(about)}
-    more = {f"tasks/{task.id}-standing.csv": standing.to_csv()} if standing.rows else {}
+    more = {f"tasks/{task.id}-standing.csv": standing.to_csv()} if standing else {}
     differences = None if inline else differences_figure(found, renderer.colours)
     views, losses = (None, None) if inline else (views_table(found), losses_table(found))
     more |= {f"tasks/{task.id}-{one.id}.csv": one.to_csv() for one in (views, losses) if one}
