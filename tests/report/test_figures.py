@@ -11,7 +11,7 @@ import pytest
 from cellgauge.report.charts import Mark, to_svg
 from cellgauge.report.colours import in_one_chart, model_colours
 from cellgauge.report.comparison import compare_task
-from cellgauge.report.leaderboard import forest, leaderboard, parts
+from cellgauge.report.leaderboard import forest, forest_key, leaderboard, parts
 from cellgauge.report.numbers import interval, number, significant
 from cellgauge.report.overviews import evaluations, scorecard, scores_on
 from cellgauge.report.release import load_release
@@ -217,3 +217,24 @@ def test_bug_two_models_of_one_chart_had_one_colour(release):
     drawn = in_one_chart(alone, chart)
     assert len(set(drawn.values())) == 3
     assert drawn[models[0]] == alone[models[0]], "the first keeps its own"
+
+
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        (("pca", "svd"), "Line: no difference."),
+        (("pca", "svd", "random"), "Line: no difference. Below the dashes: controls, never ranked."),
+        (("pca", "random"), "Line: no difference. All of them: controls, never ranked."),
+    ],
+)
+def test_the_key_of_a_figure_names_dashes_only_where_there_are_any(release, models, said) -> None:
+    for model in models:
+        release.add("clustering", PBMC, model, VALUES[model])
+    comparison, _, colours = drawn(load_release(release.finish(), None), "clustering")
+    (one,) = comparison.datasets
+    figure = forest(comparison, one, colours)
+    assert figure is not None
+    assert (
+        forest_key(comparison, one, figure)
+        == f"Dot: difference to PCA on {one.dataset.name}. Bar: 95 % interval. {said}"
+    )

@@ -56,6 +56,12 @@ def test_bug_a_method_that_is_obtained_in_two_ways_was_counted_twice(project, tw
     assert all(each.found.n_models == 3 for each in healths(view, [comparison]))
 
 
+def test_the_figure_names_repeats_below_its_dashes(project, twice) -> None:
+    twice.finish()
+    assert "Below the dashes: repeats and controls, never ranked." in fragment(project, "tasks/clustering/")
+    assert "Below the dashes: repeats and controls, never ranked." in fragment(project, f"tasks/clustering/{BLOOD}/")
+
+
 def test_how_a_task_is_ranked_names_its_repeats(project, twice) -> None:
     twice.finish()
     assert "Nor is a model that repeats another in a second way: SVD again." in fragment(project, "tasks/clustering/")

@@ -151,6 +151,19 @@ def forest(
     )
 
 
+def forest_key(comparison: TaskComparison, one: DatasetComparison, figure: Figure) -> str:
+    """Return what each form in the figure of differences on one dataset is."""
+    said = (
+        f"Dot: difference to {comparison.baseline.name} on {one.dataset.name}. "
+        f"Bar: {comparison.terms.level} interval. Line: no difference."
+    )
+    beside = {row.role: f"{row.role}s" for row in one.rows if row.role in BESIDE and row.difference is not None}
+    if not beside:
+        return said
+    place = "Below the dashes" if any(not mark.below for mark in figure.marks) else "All of them"
+    return f"{said} {place}: {listing(list(beside.values()))}, never ranked."
+
+
 def bounds_of_differences(metric: MetricCard) -> tuple[float | None, float | None]:
     """Return how far two scores can be apart at all."""
     if metric.range.min is None or metric.range.max is None:

@@ -12,7 +12,7 @@ from cellgauge.report.cite import Cited, content_digest
 from cellgauge.report.comparison import TaskComparison, Verdict
 from cellgauge.report.dataset_comparison import DatasetComparison
 from cellgauge.report.health import health_table, over_datasets
-from cellgauge.report.leaderboard import forest, leaderboard, parts
+from cellgauge.report.leaderboard import forest, forest_key, leaderboard, parts
 from cellgauge.report.many import Work
 from cellgauge.report.missing import missing_pairs
 from cellgauge.report.page import CARD_BOOST, Page
@@ -79,6 +79,7 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
         comparison=comparison,
         verdict=verdict,
         sections=sections,
+        forest_key=partial(forest_key, comparison),
         standing=standing,
         found=found,
         how_ranked=how_ranked(comparison),
@@ -177,6 +178,7 @@ def page_on_dataset(
         one=one,
         verdict=verdict,
         figure=figure,
+        forest_key=partial(forest_key, comparison),
         tables=tables,
         csv=csv,
     )
