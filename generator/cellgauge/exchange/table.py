@@ -9,20 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from cellgauge.cards.problems import UserError
+from cellgauge.cards.project import Project, load_cards
 from cellgauge.results.store import read_release, read_results, write_atomically
 from cellgauge.results.table import COLUMNS, Row, table_csv, table_json, table_rows
 
 
-def long_table(folder: Path) -> list[Row]:
+def long_table(project: Project, release: str) -> list[Row]:
     """Return a release's scores, ordered by task, dataset, model and the task's order of scores.
 
     Raises
     ------
     UserError
-        When there is no such release, or one of its files is broken.
+        When there is no such release, or one of its files or of the cards is broken.
     """
+    folder = project.release(release)
     read_release(folder)
-    return table_rows(read_results(folder))
+    return table_rows(read_results(folder), load_cards(project, release))
 
 
 def _parquet(rows: list[Row]) -> bytes:
@@ -40,14 +42,14 @@ def _parquet(rows: list[Row]) -> bytes:
 FORMATS: dict[str, Callable[[list[Row]], bytes]] = {"csv": table_csv, "json": table_json, "parquet": _parquet}
 
 
-def export_table(folder: Path, kind: str, out: Path) -> tuple[Path, int]:
+def export_table(project: Project, release: str, kind: str, out: Path) -> tuple[Path, int]:
     """Write a release's long table as ``<release>.<kind>`` into ``out``.
 
     Returns
     -------
     The file, and how many rows it has.
     """
-    rows = long_table(folder)
-    path = out / f"{folder.name}.{kind}"
+    rows = long_table(project, release)
+    path = out / f"{release}.{kind}"
     write_atomically(path, FORMATS[kind](rows))
     return path, len(rows)

@@ -23,7 +23,7 @@ def data_page(renderer: Renderer) -> Page:
     view = renderer.view
     path, title = "data/", "Data"
     intro = "All scores of this release as one table, for programs."
-    rows = table_rows(view.results.values())
+    rows = table_rows(view.results.values(), view.cards)
     files = {f"{API}results.csv": table_csv(rows), f"{API}results.json": table_json(rows)} if rows else {}
     files[f"{API}results.schema.json"] = _json(table_schema())
     if view.meta is not None:
@@ -43,7 +43,7 @@ def data_page(renderer: Renderer) -> Page:
 
 
 _MEANING = {
-    "results.csv": "a row for each score, and one for each attempt without scores",
+    "results.csv": "a row for each score, for each that has no value, and for each attempt without scores",
     "results.json": "the same rows as a list",
     "results.schema.json": "what each row of the list holds, as JSON Schema",
     "release.json": "what the release is, how many evaluations ended how, and what each task shows in a few numbers",

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cellgauge.cards import Cards
 from cellgauge.results.schema import Result, Score, Undefined
 
 TABLE_VERSION = 1
@@ -29,8 +30,10 @@ COLUMNS: dict[str, Field] = {
     "task_version": Field("int64", "Version of the task's protocol"),
     "dataset": Field("string", "Id of the dataset"),
     "dataset_content": Field("string", "Digest of the cells; empty where they could not be verified"),
+    "evidence": Field("string", "Where its cells come from: measured or simulated"),
     "model": Field("string", "Id of the model"),
     "model_version": Field("int64", "Version of the model's card"),
+    "role": Field("string", "model, baseline, control, or repeat: another model, obtained in another way"),
     "status": Field("string", "done, or why there is no score"),
     "reason": Field("string", "Why there is no score, in a sentence"),
     "metric": Field("string", "Id of the metric"),
@@ -52,12 +55,17 @@ COLUMNS: dict[str, Field] = {
     "kind": Field("string", "measured here, or reported: measured and published by others"),
     "source": Field("string", "Who measured what is reported; empty for what was measured here"),
 }
-"""A field that does not apply is null (in CSV: empty)."""
+"""A field that does not apply is null (in CSV: empty); so are evidence and role where their card is gone."""
 
 
-def table_rows(results: Iterable[Result]) -> list[Row]:
+def table_rows(results: Iterable[Result], cards: Cards) -> list[Row]:
     """Return the scores of results in their order, those of one in the task's order of scores."""
-    return [row for result in results for row in _rows(result)]
+    return [row | _of_cards(row, cards) for result in results for row in _rows(result)]
+
+
+def _of_cards(row: Row, cards: Cards) -> Row:
+    dataset, model = cards.datasets.get(row["dataset"]), cards.models.get(row["model"])
+    return {"evidence": dataset.evidence if dataset else None, "role": model.counts_as if model else None}
 
 
 def table_csv(rows: Iterable[Row]) -> bytes:
