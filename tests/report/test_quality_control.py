@@ -167,7 +167,7 @@ def test_a_baseline_at_the_ceiling_and_saturated_models(release, found):
     assert "cannot discriminate here" in ceiling.found
     (saturated,) = found(project, "saturated")
     assert saturated.task == "clustering"
-    assert saturated.found.startswith("100 % of 3 models reach 1")
+    assert saturated.found.startswith("100 % of 3 models cannot be told from 1, the best value of")
 
 
 def test_intervals_that_are_absent_or_have_no_width(release, found):

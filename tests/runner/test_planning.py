@@ -46,7 +46,7 @@ def test_values_that_the_model_cannot_take_are_not_fed_to_it(tiny) -> None:
     edit(tiny, "datasets/tiny.md", "values: counts", "values: scaled")
     assert verdict(tiny, "clustering", "nmf") == (
         "not_applicable",
-        "NMF takes counts or log-normalised; tiny has scaled values",
+        "NMF takes counts or log-normalised; the values of tiny are scaled",
     )
     assert verdict(tiny, "clustering", "pca") is None
 

@@ -22,7 +22,7 @@ NOT_AUDITED = "documented; not audited yet"
 """What every leakage class rests on: no overlap of cells was searched for."""
 
 WALL = Column(
-    "seconds_per_embedding", "Time per embedding (s)", ("", "evaluation"), numeric=True, direction="lower",
+    "seconds_per_embedding", "Time (s)", ("", "evaluation"), numeric=True, direction="lower",
     hover="Wall time of obtaining the model's outputs once; the evaluation is the same work for all",
 )  # fmt: skip
 MEMORY = Column(

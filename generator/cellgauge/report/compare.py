@@ -16,7 +16,7 @@ from cellgauge.report.numbers import listing, number, plural
 from cellgauge.report.page import Page
 from cellgauge.report.pairs import KINDS, ModelPair
 from cellgauge.report.render import Renderer
-from cellgauge.report.tables import Badge, Cell, Column, Table
+from cellgauge.report.tables import Badge, Cell, Column, Table, alphabetical
 from cellgauge.report.tables import Row as TableRow
 
 MOST_LISTED = 300
@@ -44,7 +44,7 @@ def compare_works(renderer: Renderer) -> list[Work]:
 
 def _index(renderer: Renderer, pairs: list[ModelPair], by_model: dict[str, list[ModelPair]]) -> Page:
     intro = "Any two models side by side: the same cells, the same resamples, one row for each task and dataset."
-    models = [renderer.view.cards.models[id_] for id_ in sorted(by_model)]
+    models = sorted((renderer.view.cards.models[id_] for id_ in by_model), key=lambda card: alphabetical(card.name))
     html = renderer.fragment(
         "compare_index.html",
         "compare/",
@@ -240,7 +240,7 @@ def how_compared(pair: ModelPair) -> list[str]:
             "task's card; otherwise its gain is “in doubt”, whichever of the two it is."
         )
     lines.append(
-        f"Rows are counted and never averaged. Up to {FEW_STUDIES} independent studies such counts are descriptive. "
+        f"Rows are counted and never averaged. Up to {FEW_STUDIES} independent studies, such counts are descriptive. "
         "Simulated data and demonstrations stand apart and are not counted."
     )
     return lines

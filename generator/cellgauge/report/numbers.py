@@ -49,9 +49,14 @@ def plural(count: int, word: str, many: str | None = None) -> str:
 
 
 def listing(words: list[str], joint: str = "and") -> str:
-    """Return ``a``, ``a and b`` or ``a, b and c``; ``joint`` may be "or"."""
+    """Return ``a``, ``a and b`` or ``a, b and c``; ``joint`` may be "or".
+
+    Three or more of which some have a comma are divided by semicolons: ``a, x; b; and c``.
+    """
     if len(words) < 2:
         return "".join(words)
+    if len(words) > 2 and any("," in word for word in words):
+        return f"{'; '.join(words[:-1])}; {joint} {words[-1]}"
     return f"{', '.join(words[:-1])} {joint} {words[-1]}"
 
 

@@ -57,7 +57,7 @@ class Check:
 
 def some_of(names: Sequence[str], most: int = 6) -> str:
     """Return names as a list, of many the first few."""
-    return listing(list(names)) if len(names) <= most else f"{', '.join(names[:most])} and {len(names) - most} more"
+    return listing(list(names)) if len(names) <= most else listing([*names[:most], f"{len(names) - most} more"])
 
 
 def in_words(view: ReleaseView, ids: Sequence[str]) -> str:

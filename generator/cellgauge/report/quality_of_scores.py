@@ -199,7 +199,7 @@ def _skill_of_itself(view: ReleaseView, row: Row, ceiling: float, sign: int) -> 
 
 
 def saturated(view: ReleaseView, comparisons: Comparisons) -> Checked:
-    """Name datasets on which half of the models reach the best value of the primary score."""
+    """Name datasets on which the intervals of half of the models reach the best value of the primary score."""
     findings, n_checked = [], 0
     for comparison, one in _on_datasets(comparisons):
         metric = comparison.metric
@@ -214,10 +214,8 @@ def saturated(view: ReleaseView, comparisons: Comparisons) -> Checked:
             best=best, sign=_sign(metric.direction), others={},
         )  # fmt: skip
         if health.at_best is not None and health.at_best >= SATURATED:
-            said = (
-                f"{percent(round(health.at_best, 3))} of {plural(health.n_models, 'model')} reach {best:g}, the best "
-            )
-            said += f"value of {comparison.score_name}"
+            said = f"{percent(round(health.at_best, 3))} of {plural(health.n_models, 'model')} cannot be told from "
+            said += f"{best:g}, the best value of {comparison.score_name}"
             expected = f"fewer than {percent(SATURATED)}"
             findings.append(_of_scores("saturated", "doubtful", said, expected, comparison, one, metric.id))
     return Checked(plural(n_checked, "primary score") + " on a dataset", tuple(findings))

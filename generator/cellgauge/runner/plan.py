@@ -197,7 +197,7 @@ def decide(task: TaskCard, dataset: DatasetCard, model: ModelCard) -> tuple[Empt
         return "not_applicable", f"{model.name} must be given a {_and(withheld)} column and {dataset.name} has none"
     if values not in model.input.values:
         takes = " or ".join(model.input.values)
-        return "not_applicable", f"{model.name} takes {takes}; {dataset.name} has {values} values"
+        return "not_applicable", f"{model.name} takes {takes}; the values of {dataset.name} are {values}"
     if model.input.features and features not in model.input.features:
         knows = " or ".join(model.input.features)
         return "not_applicable", f"{model.name} knows {knows}; {dataset.name} has {features}"
