@@ -162,7 +162,7 @@ def test_a_figure_is_self_contained_and_always_the_same(layout):
 def test_controls_never_stretch_the_axis():
     low, high = figure().span
     assert low > -0.1
-    assert figure().has_arrows
+    assert "Triangles at the edge" in figure().edges
     assert high < 0.1
 
 

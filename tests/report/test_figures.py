@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 
@@ -199,8 +200,36 @@ def test_a_card_of_a_task_draws_a_dataset_on_which_models_can_differ(release):
         release.add("clustering", member, model, 0.5)
     home = stage(release.finish(), None).fragment("")
     name = release.cards.datasets[member].name
-    assert f"Difference to PCA on {name}: right is better. Shown of the measured data: with room above PCA" in home
+    fit = "on which PCA leaves room and no model is beyond the best control"
+    assert (
+        f"Difference to PCA on {name}: right is better. Of the measured datasets {fit}, the one with the most" in home
+    )
     assert "2 more datasets on the task" in home
+
+
+def test_bug_a_card_drew_a_dataset_on_which_the_oracle_loses(other_blood, release):
+    for dataset, oracle in (("pbmc68k-reduced", 0.3), ("other-blood", 0.99)):
+        for model, value in {"pca": 0.5, "svd": 0.6, "nmf": 0.55, "oracle": oracle, "random": 0.0}.items():
+            if (dataset, model) != ("other-blood", "nmf"):
+                release.add("clustering", dataset, model, value)
+    staged = stage(release.finish(), None)
+    assert "Difference to PCA on Other blood: right is better." in staged.fragment("")
+    said = "by ARI, Truncated SVD, NMF and PCA lie beyond the best control"
+    for path in ("tasks/clustering/", "tasks/clustering/pbmc68k-reduced/"):
+        assert said in staged.fragment(path)
+    assert said not in staged.fragment("tasks/clustering/other-blood/")
+
+
+def test_bug_bars_ended_at_the_edge_as_if_they_went_no_further(release):
+    for model, value in VALUES.items():
+        release.add("clustering", PBMC, model, value)
+    comparison, _, colours = drawn(load_release(release.finish(), None), "clustering")
+    figure = forest(comparison, comparison.datasets[0], colours)
+    assert figure is not None
+    low, high = (figure.marks[0].value - 0.001, figure.marks[0].value + 0.001)
+    assert "goes on beyond it" in dataclasses.replace(figure, domain=(low, high)).edges
+    inside = [mark for mark in figure.marks if not mark.below]
+    assert dataclasses.replace(figure, marks=tuple(inside)).edges == ""
 
 
 def test_bug_two_models_of_one_chart_had_one_colour(release):

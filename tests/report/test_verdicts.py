@@ -123,6 +123,15 @@ def test_only_controls(release):
     assert verdict.text == "Nothing to compare yet: only the baseline and controls have results."
 
 
+def test_bug_a_model_was_said_to_be_better_on_few_of_datasets_that_it_was_never_tried_on(other_blood, release):
+    add(release, {"pca": 0.5, "svd": 0.6, "nmf": 0.6})
+    add(release, {"pca": 0.5, "svd": 0.6}, dataset="other-blood")
+    verdict = compare(release.finish()).verdict()
+    assert verdict.sentence == (
+        "Better than PCA on cell clustering: Truncated SVD on 2 of 2 datasets and NMF on 1 of 1."
+    )
+
+
 def test_a_value_in_a_part_of_the_task_is_named(release):
     release.add("classification", PBMC, "pca", 0.5)
     for model in ("svd", "nmf"):

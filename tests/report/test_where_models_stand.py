@@ -13,7 +13,10 @@ import pytest
 from cellgauge.cards import Project
 from cellgauge.report.comparison import TaskComparison, compare_task
 from cellgauge.report.health import correlations, health_table, healths, over_datasets, over_places
+from cellgauge.report.lists import models_table
+from cellgauge.report.numbers import listing
 from cellgauge.report.release import ReleaseView, load_release
+from cellgauge.report.stage import stage
 from cellgauge.report.standing import standings
 from cellgauge.report.standing_figure import standings_figure
 from cellgauge.report.standing_tables import sensitivity_table, standings_table
@@ -243,3 +246,45 @@ def test_an_empty_release_has_no_standing(release, edit: Callable[..., None]) ->
     assert not found.has_scores
     assert standings_figure(found, {}) is None
     assert sensitivity_table(view, found) is None
+
+
+def test_bug_the_list_of_models_counted_simulated_data_among_measured(release, render) -> None:
+    for dataset, value in ((PBMC, 0.5), (TOY, 0.9)):
+        release.add("clustering", dataset, "pca", 0.5, noise=0.002)
+        release.add("clustering", dataset, "svd", value, noise=0.002)
+    renderer = render(release.finish())
+    table = models_table(renderer.view, renderer.comparisons)
+    (row,) = [row for row in table.rows if row.cells[0].text == "Truncated SVD"]
+    place = [column.key for column in table.columns].index("better")
+    assert row.cells[place].text == "0 of 1", "it is better on simulated cells alone"
+
+
+def test_a_result_without_the_primary_score_opens_with_that(release) -> None:
+    primary = release.cards.tasks["clustering"].primary.key
+    release.add("clustering", PBMC, "pca", 0.5)
+    release.add("clustering", PBMC, "svd", 0.6, without=[primary])
+    staged = stage(release.finish(), None)
+    assert "No value of the primary score, Adjusted Rand index" in staged.fragment(f"results/clustering/{PBMC}/svd/")
+    assert "No value of the primary score" not in staged.fragment(f"results/clustering/{PBMC}/pca/")
+
+
+def test_bug_models_were_ordered_by_a_mean_over_mixing_and_conservation(release) -> None:
+    """The pages of integration say that no mean is taken over the two, and had an order by just that."""
+    for model, value in {"pca": 0.5, "svd": 0.6, "nmf": 0.4, "raw-expression": 0.3}.items():
+        release.add("batch-integration", PBMC, model, value)
+    view, comparison = load(release.finish(), "batch-integration")
+    found = standings(view, comparison)
+    (mixing,) = (family for family in comparison.task.families if family.name == "Mixing")
+    assert found.sensitivity is not None
+    left_out = {one.name for one in found.sensitivity.omissions if one.kind == "metric"}
+    assert left_out <= set(mixing.metrics)
+    assert found.ordered_by == f"{len(mixing.metrics)} scores of mixing"
+    table = sensitivity_table(view, found)
+    assert table is not None
+    assert table.caption.startswith(f"Order by mean skill in {found.ordered_by}: ")
+
+
+def test_bug_names_with_commas_ran_into_each_other() -> None:
+    assert listing(["scVI, by batch", "NMF", "scVI"]) == "scVI, by batch; NMF; and scVI"
+    assert listing(["PCA", "NMF", "scVI"]) == "PCA, NMF and scVI"
+    assert listing(["scVI, by batch", "NMF"]) == "scVI, by batch and NMF"

@@ -108,8 +108,8 @@ class Drawable(Protocol):
         """The table that it draws."""
 
     @property
-    def has_arrows(self) -> bool:
-        """Whether some mark lies beyond the axis."""
+    def edges(self) -> str:
+        """What its caption has to say of what lies beyond the axis."""
 
     def spec(self, layout: Layout) -> Spec:
         """Return its specification in one layout."""

@@ -138,10 +138,16 @@ class Figure:
         return low - margin, high + margin
 
     @property
-    def has_arrows(self) -> bool:
-        """Whether some mark lies beyond the axis."""
+    def edges(self) -> str:
+        """What its caption has to say of what lies beyond the axis."""
         low, high = self.span
-        return any(not low <= mark.value <= high for mark in self.marks)
+        said = []
+        if any(not low <= mark.value <= high for mark in self.marks):
+            said.append("Triangles at the edge: the value lies beyond the axis.")
+        ends = [end for mark in self.marks for end in (mark.low, mark.high) if end is not None]
+        if any(not low <= end <= high for end in ends):
+            said.append("A bar that reaches an edge goes on beyond it.")
+        return " ".join(said)
 
     def spec(self, layout: Layout) -> Spec:
         """Return its specification in one layout."""

@@ -336,8 +336,12 @@ def _by_model(datasets: list[DatasetComparison], word: str) -> str:
         return f"{len(counts)} of {len(models)} models on at least one of {len(datasets)} datasets"
     if len(datasets) == 1:
         return f"{listing(list(counts))} on {datasets[0].dataset.name}"
+    tried = Counter(row.model.name for one in datasets for row in one.judged)
     (first, most), *others = counts.most_common()
-    return listing([f"{first} on {most} of {len(datasets)} datasets", *(f"{name} on {n}" for name, n in others)])
+    if all(tried[name] == len(datasets) for name in counts):
+        return listing([f"{first} on {most} of {len(datasets)} datasets", *(f"{name} on {n}" for name, n in others)])
+    of = f"{most} of {plural(tried[first], 'dataset')}"
+    return listing([f"{first} on {of}", *(f"{name} on {n} of {tried[name]}" for name, n in others)])
 
 
 _SLIGHTLY: tuple[Said, ...] = ("slightly better", "slightly worse")

@@ -105,7 +105,7 @@ class Distribution:
     note: str = ""
     """What the caption has to say about the bars."""
 
-    has_arrows = False
+    edges = ""
 
     @cached_property
     def data(self) -> Table:

@@ -25,7 +25,7 @@ def datasets_and_families(view: ReleaseView) -> Table:
     order = {"opened": 0, "closed": 1, "simulated": 2}
     groups = {
         "closed": "Not opened yet: no digest says which bytes are meant",
-        "simulated": "Simulated: never counted in",
+        "simulated": "Simulated: never counted with measured data",
     }
     rows.sort(key=lambda row: (order[row.group], alphabetical(row.cells[0].text)))
     return Table("datasets", caption, _DATASET_COLUMNS, tuple(rows), groups, ("dataset", "ascending"))
@@ -114,14 +114,14 @@ def models_table(view: ReleaseView, comparisons: dict[str, TaskComparison]) -> T
             "better",
             "Better than the baseline",
             numeric=True,
-            hover="In how many pairs of task and dataset",
+            hover="In how many pairs of task and measured dataset; simulated data and demonstrations are not counted",
         ),
         Column("results", "Evaluations", numeric=True),
     )
     order = {"model": 0, "repeat": 1, "baseline": 2, "control": 3}
     rows = []
     for card in sorted(view.cards.models.values(), key=lambda card: (order[card.counts_as], alphabetical(card.name))):
-        rows_of = [one.row(card.id) for task in comparisons.values() for one in task.datasets]
+        rows_of = [one.row(card.id) for task in comparisons.values() for one in task.measured]
         judged = [row.word for row in rows_of if row is not None and row.word is not None]
         better = judged.count("better")
         rows.append(

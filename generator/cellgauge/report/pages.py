@@ -84,12 +84,14 @@ class TaskTile:
 
 def _tiles(renderer: Renderer) -> list[TaskTile]:
     tiles = []
-    full = {(one.task, one.dataset) for one in renderer.quality.findings if one.check == "at-ceiling"}
+    quality = renderer.quality
+    unfit = {(one.task, one.dataset) for one in quality.findings if one.check == "at-ceiling"}
+    unfit |= {(one.task, one.dataset) for one in quality.beyond_controls}
     for comparison in renderer.comparisons.values():
         task = comparison.task
         drawn = [(one, figure) for one in comparison.datasets if (figure := _mini(renderer, comparison, one))]
         # Of several, the measured come first; the first is kept where all else is equal.
-        best = max(drawn, key=lambda each: _worth_showing(each[0], full, task), default=None)
+        best = max(drawn, key=lambda each: _worth_showing(each[0], unfit, task), default=None)
         on, figure = best or (None, None)
         tiles.append(
             TaskTile(
@@ -98,7 +100,7 @@ def _tiles(renderer: Renderer) -> list[TaskTile]:
                 figure,
                 on.dataset if on else None,
                 max(0, len(drawn) - 1),
-                _why_shown(comparison, on, full) if on and len(drawn) > 1 else "",
+                _why_shown(comparison, on, unfit) if on and len(drawn) > 1 else "",
             )
         )
     # Tasks with something to show come first, and planned ones last.
@@ -111,21 +113,21 @@ def _mini(renderer: Renderer, comparison: TaskComparison, one: DatasetComparison
     return forest(comparison, one, renderer.colours, few=True)
 
 
-def _worth_showing(one: DatasetComparison, full: set[tuple[str | None, str | None]], task: TaskCard) -> tuple[int, ...]:
-    """Return what the dataset of a small figure is chosen by: measured, room above the baseline, most models."""
+def _worth_showing(
+    one: DatasetComparison, unfit: set[tuple[str | None, str | None]], task: TaskCard
+) -> tuple[int, ...]:
+    """Return what the dataset of a small figure is chosen by: measured, fit to tell models apart, most models."""
     n_models = len(one.judged) or len(one.ranked)
-    return (kind_of(one) == "measured", (task.id, one.dataset.id) not in full, n_models)
+    return (kind_of(one) == "measured", (task.id, one.dataset.id) not in unfit, n_models)
 
 
-def _why_shown(comparison: TaskComparison, one: DatasetComparison, full: set[tuple[str | None, str | None]]) -> str:
-    kind = kind_of(one)
+def _why_shown(comparison: TaskComparison, one: DatasetComparison, unfit: set[tuple[str | None, str | None]]) -> str:
     if comparison.reported_by is not None:
-        return "Shown of all datasets: the one with the most models."
-    all_full = all(
-        (comparison.task.id, other.dataset.id) in full for other in comparison.datasets if kind_of(other) == kind
-    )
-    room = "" if all_full else f"with room above {comparison.baseline.name} and "
-    return f"Shown of the {kind} data: {room}with the most models."
+        return "Of all datasets, the one with the most models."
+    fit = ""
+    if (comparison.task.id, one.dataset.id) not in unfit:
+        fit = f" on which {comparison.baseline.name} leaves room and no model is beyond the best control"
+    return f"Of the {kind_of(one)} datasets{fit}, the one with the most models."
 
 
 def home_page(renderer: Renderer, meta: dict[str, Any], body: str) -> Page:

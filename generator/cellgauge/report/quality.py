@@ -24,6 +24,11 @@ class Quality:
         """What is not silenced."""
         return [one for one in self.findings if one.reason is None]
 
+    @property
+    def beyond_controls(self) -> list[Finding]:
+        """Where models have a better primary score than the best control, also where that is known and silenced."""
+        return [one for one in self.findings if one.check == "beaten-control" and one.severity == "doubtful"]
+
     def count(self, *severities: Severity) -> int:
         """Return how many open findings are that severe."""
         return sum(one.severity in severities for one in self.open)

@@ -93,6 +93,7 @@ def result_page(renderer: Renderer, result: Result) -> Page:
         matrix=matrix,
         maps=renderer.maps[dataset.id].of(model.id),
         outdated=view.outdated(result),
+        why_no_primary=next((one.reason for one in result.undefined if one.key == task.primary.key), None),
         withheld=place_of(result) in view.withheld,
         sentence=cells.sentence,
         raw=raw,

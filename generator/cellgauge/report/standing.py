@@ -60,6 +60,8 @@ class Standings:
     datasets: tuple[DatasetComparison, ...]
     """Those with scores: measured ones that count come first."""
     models: tuple[Standing, ...]
+    ordered_by: str = ""
+    """The scores by whose mean skill models are ordered where parts are left out, in words."""
     sensitivity: Sensitivity | None = field(default=None)
     """None where there are too few models, datasets or metrics for an order to rest on."""
 
@@ -103,8 +105,8 @@ class Standings:
     def how_ordered(self) -> list[str]:
         """Describe the order of the models, from the very values that it used."""
         lines = [
-            "The mean skill gives each of "
-            f"{plural(self.n_studies, 'independent study', 'independent studies')} the same weight, over datasets that "
+            "The mean skill gives each independent study the same weight "
+            f"(here {self.n_studies}), over datasets that "
             "count and on which the baseline leaves room. Models with a skill on all of these stand first, by their "
             "mean; those on some stand below, since a mean over fewer datasets, which may be easier ones, cannot be "
             "compared with theirs."
@@ -141,7 +143,12 @@ def standings(view: ReleaseView, comparison: TaskComparison) -> Standings:
         found.append(Standing(model, rows, skills, aggregate(entries) if entries else None))
     found = _with_ranks(_with_coverage(found), task.protocol.confidence)
     found.sort(key=_place)
-    return Standings(comparison, datasets, tuple(found), _sensitivity(view, comparison, measured, found))
+    order = _scores_of_order(view, task)
+    family = f" of {_family_of(view, task, task.primary).lower()}" if task.guard else ""
+    ordered_by = f"{plural(len(order), 'score')}{family}"
+    return Standings(
+        comparison, datasets, tuple(found), ordered_by, _sensitivity(view, comparison, measured, found, order)
+    )
 
 
 def _with_coverage(models: list[Standing]) -> list[Standing]:
@@ -260,10 +267,13 @@ def _paired(
 
 
 def _sensitivity(
-    view: ReleaseView, comparison: TaskComparison, measured: list[DatasetComparison], models: list[Standing]
+    view: ReleaseView,
+    comparison: TaskComparison,
+    measured: list[DatasetComparison],
+    models: list[Standing],
+    refs: list[ScoreRef],
 ) -> Sensitivity | None:
-    """Order models by their mean skill in all scores of the primary view, and again without each part of it."""
-    refs = scores_in_order(comparison.task)
+    """Order models by their mean skill in several scores, and again without each part of it."""
     complete = [one for one in models if all(each.dataset.id in one.rows for each in measured)]
     if not measured or len(complete) < FEWEST_MODELS_IN_ORDER:
         return None
@@ -284,6 +294,18 @@ def _sensitivity(
     }
     shared = [all(one.value is not None for one in places) for places in zip(*entries.values(), strict=True)]
     return leave_one_out(entries) if sum(shared) > 1 else None
+
+
+def _scores_of_order(view: ReleaseView, task: TaskCard) -> list[ScoreRef]:
+    """Return the scores that models are ordered by.
+
+    Where a task guards a second score, what it asks for is bought with something else: no mean is taken over both.
+    """
+    refs = scores_in_order(task)
+    if task.guard is None:
+        return refs
+    families = {ref.key: _family_of(view, task, ref) for ref in refs}
+    return [ref for ref in refs if families[ref.key] == families[task.primary.key]]
 
 
 def scores_in_order(task: TaskCard) -> list[ScoreRef]:

@@ -96,14 +96,15 @@ def figure_key(found: Standings, figure: Figure) -> str:
         several = any(mark.low is None for mark in figure.marks)
         parts += ["faint dots: single datasets"] if several else []
         parts += [f"bar: the {found.comparison.terms.level} interval of a model that has a single one"] if alone else []
-    said = "; ".join(parts) + ". On the right: the independent studies in the mean. A colour tells models apart."
+    said = "; ".join(parts) + ". On the right: the independent studies in the mean."
     if any(mark.below for mark in figure.marks):
         said += " Below the dashes: models that are not on all datasets; their mean is over fewer, and no place."
     n_models = len(_drawn(found))
     if n_models > len(figure.marks):
         said += f" Drawn are the first {len(figure.marks)} of {n_models} models; the table has them all."
     ceiling = found.comparison.metric.short_name
-    return f"{said} Solid line: the baseline. Dashed: the best value that {ceiling} can have."
+    said += f" Solid line: the baseline. Dashed: the best value that {ceiling} can have; data may keep it out of reach."
+    return said
 
 
 def _drawn(found: Standings) -> list[tuple[Standing, Mean, float]]:

@@ -240,10 +240,9 @@ def about_ranks(found: Standings) -> str:
         )
     if not found.n_studies:
         return ""
-    studies = plural(found.n_studies, "independent study", "independent studies")
     return (
         f"The mean has no range of ranks: that takes {FEWEST_STUDIES} independent studies, and here "
-        f"{'is' if found.n_studies == 1 else 'are'} {studies}. Its order is descriptive."
+        f"{'is' if found.n_studies == 1 else 'are'} {found.n_studies}. Its order is descriptive."
     )
 
 
@@ -267,7 +266,7 @@ def sensitivity_table(view: ReleaseView, found: Standings) -> Table | None:
     names = {one.model.id: one.model.name for one in found.models}
     rows = tuple(_omission(view, found, one, names) for one in omissions)
     order = listing([names[one] for one in found.sensitivity.order.models])
-    caption = f"Order by mean skill in all scores: {order}. What it is when something is left out"
+    caption = f"Order by mean skill in {found.ordered_by}: {order}. What it is when something is left out"
     return Table("sensitivity", caption, columns, rows)
 
 
