@@ -134,6 +134,7 @@ def lacking(key: str) -> list[dict[str, Any]]:
 
 MALFORMED: dict[str, tuple[Any, str]] = {
     "not JSON": ("[{", r"results\.json: line 1: found .*, expected valid JSON"),
+    "no bytes": ("", r'results\.json: line 1: found "an empty file", expected valid JSON'),
     "not a list": ({"a": 1}, r"results\.json: found \{.*expected a list of 1 or more"),
     "empty": ([], r"expected a list of 1 or more"),
     "too deep": ("[" * 100_000, r"expected JSON of a depth"),
@@ -205,7 +206,7 @@ class TestMalformedInput:
     def test_bytes_that_are_no_text_are_refused(self, project: Project, tmp_path: Path):
         path = tmp_path / "x.json"
         path.write_bytes(b'["\xff"]')
-        with pytest.raises(ImportProblems, match=r"x\.json: byte 2: found .*expected UTF-8 text"):
+        with pytest.raises(ImportProblems, match=r"x\.json: byte 2: found .*expected JSON as UTF-8 text"):
             bring_in(project, path)
 
     @pytest.mark.fuzz
@@ -247,11 +248,18 @@ class TestTheRelease:
         (left,) = bring_in(project, write(records)).report.left_out
         assert (left.where, left.what) == ("results.json: [0]", "mood")
 
+    def test_bug_keys_beside_a_value_were_dropped_without_a_word(self, project: Project, write: Write):
+        (left,) = bring_in(project, write(with_metric(std=0.1))).report.left_out
+        assert (left.where, left.what) == ("results.json: [1].metrics[0]", "std")
+
     def test_importing_again_does_nothing_and_another_content_is_refused(self, project: Project, write: Write):
         assert bring_in(project, write(some_records())).is_new
         assert not bring_in(project, write(some_records())).is_new
         assert not bring_in(project, write(some_records()), day=None).is_new  # the day that was noted holds
-        with pytest.raises(UserError, match=r"release vcp-x is there already, and differs in .*nothing was imported"):
+        with pytest.raises(
+            UserError,
+            match=r"vcp-x is there already, and differs in 2 files, such as .*nothing was imported",
+        ):
             bring_in(project, write(with_metric(value=0.25)))
 
     def test_without_a_known_version_a_name_has_to_be_given(self, project: Project, write: Write):

@@ -127,6 +127,8 @@ _READ = {
     "task_name_display", "dataset_names_display", "model_name_display",
 }  # fmt: skip
 
+_READ_OF_METRIC = {"metric_key", "metric_type", "value", "params"}
+
 
 def _read_records(words: Vocabulary, reader: Reader, draft: Draft, records: list[tuple[str, Any]]) -> None:
     """Read all records into a draft, and its cards.
@@ -158,10 +160,11 @@ def _read_records(words: Vocabulary, reader: Reader, draft: Draft, records: list
 
 def _read_record(words: Vocabulary, reader: Reader, draft: Draft, key: str, record: dict[str, Any]) -> Drafted | None:
     n_faults, names = len(reader.faults.found), words.names
-    for name in sorted(set(record) - _READ):
-        draft.left_out.append(
-            LeftOut(where=f"{reader.file}: {key}", what=str(name)[:80], why="not read: an unknown key")
-        )
+    _leave_out(reader, draft, key, set(record) - _READ)
+    metrics = record.get("metrics")
+    for place, metric in enumerate(metrics if isinstance(metrics, list) else []):
+        if isinstance(metric, dict):
+            _leave_out(reader, draft, f"{key}.metrics[{place}]", set(metric) - _READ_OF_METRIC)
     task = reader.text(record, "task_key", key)
     model = reader.text(record, "model_key", key)
     listed = reader.items(record.get("dataset_keys"), f"{key}.dataset_keys", least=1)
@@ -205,6 +208,14 @@ def _read_record(words: Vocabulary, reader: Reader, draft: Draft, key: str, reco
     for one in record["metrics"]:
         draft.names.setdefault("metrics", {})[one["metric_key"]] = names.metrics[one["metric_key"]]
     return drafted
+
+
+def _leave_out(reader: Reader, draft: Draft, key: str, names: set[str]) -> None:
+    """Say of keys that nothing reads that they were left out."""
+    draft.left_out += [
+        LeftOut(where=f"{reader.file}: {key}", what=str(name)[:80], why="not read: an unknown key")
+        for name in sorted(names)
+    ]
 
 
 def _tool(reader: Reader, key: str, record: dict[str, Any], names: Names) -> str | None:

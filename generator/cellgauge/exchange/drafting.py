@@ -20,6 +20,7 @@ from cellgauge.cards.canonical import digest
 from cellgauge.cards.problems import UserError
 from cellgauge.cards.project import CARDS, IMPORT, Cards, Project, load_cards
 from cellgauge.cards.task import TaskCard
+from cellgauge.report.numbers import plural
 from cellgauge.results.imported import ImportReport, LeftOut, SourceFile
 from cellgauge.results.manifest import files_of, is_frozen
 from cellgauge.results.release import Imported, Pair, Plan, Release
@@ -156,9 +157,11 @@ def _refuse_another(project: Project, name: str, new: Path) -> None:
     if not differing:
         return
     frozen = " and is frozen" if is_frozen(project, name) else ""
+    where = f"{plural(len(differing), 'file')}, such as {differing[0]}"
     raise UserError(
-        f"release {name} is there already{frozen}, and differs in {len(differing)} files, such as {differing[0]}; "
-        "nothing was imported. Name another release with --release R"
+        f"release {name} is there already{frozen}, and differs in {where}; "
+        "nothing was imported. The source, or the cards of this project, are others than they were. Name another "
+        "release with --release R"
     )
 
 

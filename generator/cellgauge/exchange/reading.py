@@ -132,10 +132,11 @@ def read_json(path: Path, faults: Faults) -> tuple[Any, SourceFile | None]:
             object_pairs_hook=lambda pairs: _object(pairs, name, faults),
         )
     except UnicodeDecodeError as error:
-        faults.add(name, f"byte {error.start}", error.reason, "UTF-8 text")
+        found = "a zip file" if data.startswith(b"PK") else error.reason
+        faults.add(name, f"byte {error.start}", found, "JSON as UTF-8 text")
         return None, None
     except json.JSONDecodeError as error:
-        faults.add(name, f"line {error.lineno}", error.msg, "valid JSON")
+        faults.add(name, f"line {error.lineno}", error.msg if data.strip() else "an empty file", "valid JSON")
         return None, None
     except (RecursionError, ValueError) as error:
         faults.add(name, "", type(error).__name__, "JSON of a depth and with numbers that can be read")
