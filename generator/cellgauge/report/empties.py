@@ -6,25 +6,19 @@ from dataclasses import dataclass
 
 from cellgauge.cards import Cards
 from cellgauge.report import cells
-from cellgauge.report.missing import datasets_in_words
+from cellgauge.report.missing import MEANING, NOT_OPENED, datasets_in_words, kind_of_pair
 from cellgauge.report.numbers import listing, plural
 from cellgauge.report.release import ReleaseView
 from cellgauge.report.tables import Cell, Column, Row, Table
-from cellgauge.results.schema import EXPLANATION
 
 MOST_REASONS = 100
 """More reasons than this of one status become a number: the CSV has them all."""
 _NAMED = 4
 """More names than this become a number."""
-NOT_OPENED = "data_not_opened"
-"""What the plan calls not run, on data that nobody has opened: a kind of its own on pages, a status in no file."""
 _NEVER = ("not_reported", "weights_unavailable", "declined_leakage", NOT_OPENED, "not_applicable")
 """What could not be run, for whatever reason."""
 _LAST = ("not_run", *_NEVER)
 """What nobody has attempted comes after what was attempted."""
-MEANING = EXPLANATION | {
-    NOT_OPENED: "Nobody has opened these data with cellgauge yet, and no digest says which bytes are meant."
-}
 
 
 @dataclass(frozen=True)
@@ -75,9 +69,7 @@ def find_empties(view: ReleaseView) -> list[Empty]:
         waits = pair.status == "to_run"
         reason = cells.sentence(pair.reason) or ("Planned to run, and not run yet." if waits else "")
         status = "not_run" if waits else pair.status
-        closed = status == "not_run" and not view.is_reported and not view.cards.datasets[pair.dataset].pinned
-        kind = NOT_OPENED if closed else status
-        found.append(Empty(pair.task, pair.dataset, pair.model, status, reason, "", kind))
+        found.append(Empty(pair.task, pair.dataset, pair.model, status, reason, "", kind_of_pair(view, pair)))
     return sorted(found, key=lambda one: (one.task, one.dataset, one.model))
 
 

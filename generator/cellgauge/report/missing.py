@@ -8,8 +8,15 @@ from typing import Literal
 from cellgauge.cards import Cards
 from cellgauge.report.cells import sentence
 from cellgauge.report.numbers import listing, plural
+from cellgauge.report.release import ReleaseView
 from cellgauge.results.release import Pair
+from cellgauge.results.schema import EXPLANATION
 
+NOT_OPENED = "data_not_opened"
+"""What the plan calls not run, on data that nobody has opened: a kind of its own on pages, a status in no file."""
+MEANING = EXPLANATION | {
+    NOT_OPENED: "Nobody has opened these data with cellgauge yet, and no digest says which bytes are meant."
+}
 _NAMED = 6
 """More names than this become a number."""
 
@@ -24,31 +31,38 @@ class Reason:
 
 @dataclass(frozen=True)
 class Missing:
-    """All pairs of one status."""
+    """All pairs of one kind."""
 
-    status: str
+    kind: str
+    """Their status, or that their data were never opened."""
     count: int
     reasons: tuple[Reason, ...]
 
 
-def missing_pairs(cards: Cards, pairs: list[Pair], of: Literal["task", "model"]) -> list[Missing]:
-    """Group the pairs of one task, or of one model: by status, and within it by reason.
+def kind_of_pair(view: ReleaseView, pair: Pair) -> str:
+    """Return what a pair without a result is counted as on pages."""
+    status = "not_run" if pair.status == "to_run" else pair.status
+    closed = status == "not_run" and not view.is_reported and not view.cards.datasets[pair.dataset].pinned
+    return NOT_OPENED if closed else status
+
+
+def missing_pairs(view: ReleaseView, pairs: list[Pair], of: Literal["task", "model"]) -> list[Missing]:
+    """Group the pairs of one task, or of one model: by kind, and within it by reason.
 
     What could still be run comes first.
     """
     groups: dict[str, dict[str, list[Pair]]] = {}
     for pair in pairs:
-        status = "not_run" if pair.status == "to_run" else pair.status
-        groups.setdefault(status, {}).setdefault(sentence(pair.reason), []).append(pair)
-    order = sorted(groups, key=lambda status: (status == "not_applicable", status))
+        groups.setdefault(kind_of_pair(view, pair), {}).setdefault(sentence(pair.reason), []).append(pair)
+    order = sorted(groups, key=lambda kind: (kind == "not_applicable", kind))
     everything = list(dict.fromkeys(_other(pair, of) for pair in pairs))
     return [
         Missing(
-            status,
-            sum(map(len, groups[status].values())),
-            tuple(Reason(text, _in_words(cards, some, of, everything)) for text, some in groups[status].items()),
+            kind,
+            sum(map(len, groups[kind].values())),
+            tuple(Reason(text, _in_words(view.cards, some, of, everything)) for text, some in groups[kind].items()),
         )
-        for status in order
+        for kind in order
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cellgauge.report.empties import MEANING, counts_table, empties_table, find_empties, group_empties, summary
+from cellgauge.report.empties import counts_table, empties_table, find_empties, group_empties, summary
 from cellgauge.report.page import Page
 from cellgauge.report.render import Renderer
 
@@ -22,6 +22,5 @@ def missing_page(renderer: Renderer) -> Page:
         counts=counts_table(view, empties),
         groups=group_empties(view.cards, empties),
         files=list(files),
-        meaning=MEANING,
     )
     return Page(path, title, intro, html, files=files)

@@ -336,7 +336,7 @@ def model_page(renderer: Renderer, model: ModelCard) -> Page:
         figure=figure,
         has_medians=figure is not None and any(overviews.MEDIAN_OF in mark.label for mark in figure.marks),
         baseline_of=[task for task in view.cards.tasks.values() if task.baseline == model.id],
-        missing=missing_pairs(view.cards, [pair for pair in view.missing() if pair.model == model.id], "model"),
+        missing=missing_pairs(view, [pair for pair in view.missing() if pair.model == model.id], "model"),
         table=table,
         citation=cited,
     )

@@ -24,12 +24,12 @@ from cellgauge.report.formula import symbol, to_mathml
 from cellgauge.report.health import healths
 from cellgauge.report.lists import counts_in_words, range_text, taken_values
 from cellgauge.report.maps import MAP_BOX, DatasetMaps, dataset_maps
+from cellgauge.report.missing import MEANING
 from cellgauge.report.pairs import ModelPair, compare_pairs
 from cellgauge.report.prose import inline, to_html
 from cellgauge.report.quality import Quality, inspect
 from cellgauge.report.release import ReleaseView
 from cellgauge.report.tables import Badge
-from cellgauge.results.schema import EXPLANATION
 
 
 def templates_in(folder: Path) -> Environment:
@@ -119,7 +119,7 @@ class Renderer:
             symbol=symbol,
             status_text=cells.status_text,
             why_empty=cells.why_empty,
-            explanation=EXPLANATION,
+            meaning_of=MEANING,
             dataset_badges=cells.dataset_badges,
             leakage_meaning=cells.LEAKAGE,
             not_audited=cells.NOT_AUDITED,

@@ -69,7 +69,7 @@ def reported_task_page(renderer: Renderer, task: TaskCard) -> Page:
         matrix_csv=next(iter(more), None),
         figure=overviews.scores_on(comparison, alone, renderer.colours) if alone else None,
         tables=list(parts(view, comparison, alone)) if alone else [],
-        missing=missing_pairs(view.cards, [pair for pair in view.missing() if pair.task == task.id], "task"),
+        missing=missing_pairs(view, [pair for pair in view.missing() if pair.task == task.id], "task"),
         files=sorted(files),
         metrics=list(dict.fromkeys(ref.metric for ref in task.scores)),
         citation=cited,

@@ -99,7 +99,7 @@ def task_page(renderer: Renderer, task: TaskCard) -> Page:
             "health",
             f"How well the scores of {task.name} tell models apart",
         ),
-        missing=missing_pairs(view.cards, [pair for pair in view.missing() if pair.task == task.id], "task"),
+        missing=missing_pairs(view, [pair for pair in view.missing() if pair.task == task.id], "task"),
         files=sorted(files),
         metrics=list(dict.fromkeys(ref.metric for ref in task.scores)),
         citation=cited,
