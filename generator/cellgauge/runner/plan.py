@@ -181,7 +181,7 @@ def decide(task: TaskCard, dataset: DatasetCard, model: ModelCard) -> tuple[Empt
     if not dataset.pinned:
         return "not_run", "Nobody has opened these data with cellgauge yet: their card names no digest"
     if dataset.joins and "species" not in task.requires:
-        return "not_applicable", f"{dataset.name} joins species; {task.name} is evaluated on each of them"
+        return "not_applicable", f"{dataset.name} joins species; {task.name} is asked of each of them by itself"
     values, features = dataset.matrix.values, dataset.matrix.features
     absent = [role for role in task.requires if role not in dataset.columns]
     if absent:
