@@ -9,6 +9,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cellgauge.cards.problems import UserError
+from cellgauge.publish.destination import Destination
+from cellgauge.publish.versions import VERSIONS
 from cellgauge.results.manifest import FrozenFile, frozen_file
 from cellgauge.results.store import fault_of
 
@@ -54,6 +56,29 @@ def read_contents(data: bytes, where: str) -> Contents:
         return Contents.model_validate_json(data)
     except ValidationError as error:
         raise UserError(f"{where}: {fault_of(error)}. It was not written by cellgauge publish.") from None
+
+
+def published_contents(destination: Destination, release: str) -> Contents | None:
+    """Return what a release at a destination consists of, or will; None where nobody has begun it."""
+    key = f"{release}/{CONTENTS}"
+    stored = destination.read(key)
+    return None if stored is None else read_contents(stored.data, f"{destination.name}/{key}")
+
+
+def listed_contents(destination: Destination, release: str) -> Contents:
+    """Return what a release that the destination lists consists of.
+
+    Raises
+    ------
+    UserError
+        When that is missing.
+    """
+    found = published_contents(destination, release)
+    if found is None:
+        raise UserError(
+            f"{destination.name}/{release}/{CONTENTS}: is missing, though {VERSIONS} lists the release; restore it"
+        )
+    return found
 
 
 def digest_of(data: bytes) -> str:

@@ -27,11 +27,18 @@ class Destination(Protocol):
     name: str
     """As it was given, for messages."""
 
+    @property
+    def folder(self) -> Path | None:
+        """Where it lies on this machine; None for a store."""
+
     def probe(self) -> None:
         """Raise ``UserError`` unless it refuses to overwrite what it should not."""
 
     def read(self, key: str) -> Stored | None:
         """Return a file; None where there is none."""
+
+    def keys(self, prefix: str) -> list[str]:
+        """Return the keys of all files below ``prefix``, but of those that are just being written."""
 
     def create(self, key: str, delivery: Delivery) -> bool:
         """Write a file that is not there yet; False where there is one, which is left as it is."""
@@ -66,6 +73,10 @@ def open_destination(name: str, endpoint_url: str | None) -> Destination:
     UserError
         When there is no such kind of destination, or it cannot be used.
     """
+    if not name.strip():
+        raise UserError(
+            "the destination is empty: expected a folder or s3://bucket/prefix. Check the variable that should name it"
+        )
     if name.startswith("s3://"):
         from cellgauge.publish.s3 import Bucket
 

@@ -12,7 +12,7 @@ from filelock import FileLock
 from cellgauge.cards.problems import UserError
 from cellgauge.publish.delivery import Delivery
 from cellgauge.publish.destination import Stored
-from cellgauge.results.store import write_atomically, written_beside
+from cellgauge.results.store import is_temporary, write_atomically, written_beside
 
 _LOCK = ".cellgauge-publish.lock"
 
@@ -21,15 +21,15 @@ class Folder:
     """Files appear whole or not at all; one that is there is never overwritten unless that is asked for."""
 
     def __init__(self, path: Path) -> None:
-        self.name, self._path = str(path), path
+        self.name, self.folder = str(path), path
         if path.exists() and not path.is_dir():
             raise UserError(f"{path}: is a file; name a folder for the site")
 
     def probe(self) -> None:
         """See ``Destination``: whether a file can have a second name, which is how none is overwritten."""
         try:
-            self._path.mkdir(parents=True, exist_ok=True)
-            with written_beside(self._path / "probe", b"") as new:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with written_beside(self.folder / "probe", b"") as new:
                 os.link(new, other := new.with_suffix(".second"))
                 other.unlink()
         except OSError as error:
@@ -38,14 +38,20 @@ class Folder:
     def read(self, key: str) -> Stored | None:
         """See ``Destination``."""
         try:
-            data = (self._path / key).read_bytes()
+            data = (self.folder / key).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
         return Stored(data, hashlib.sha256(data).hexdigest())
 
+    def keys(self, prefix: str) -> list[str]:
+        """See ``Destination``; a file in the place of a folder is one of them."""
+        folder = self.folder / prefix
+        found = [folder] if folder.is_file() else (path for path in folder.rglob("*") if not path.is_dir())
+        return sorted(path.relative_to(self.folder).as_posix() for path in found if not is_temporary(path.name))
+
     def create(self, key: str, delivery: Delivery) -> bool:
         """See ``Destination``."""
-        path = self._path / key
+        path = self.folder / key
         with written_beside(path, delivery.plain()) as new:
             try:
                 os.link(new, path)
@@ -55,7 +61,7 @@ class Folder:
 
     def replace(self, key: str, delivery: Delivery, tag: str | None) -> bool:
         """See ``Destination``."""
-        whole = self._path.resolve()
+        whole = self.folder.resolve()
         with FileLock(whole.with_name(f".{whole.name}{_LOCK}")):  # beside it: it is no part of the site
             found = self.read(key)
             if (found and found.tag) != tag:
@@ -65,7 +71,7 @@ class Folder:
 
     def put(self, key: str, delivery: Delivery) -> None:
         """See ``Destination``."""
-        write_atomically(self._path / key, delivery.plain())
+        write_atomically(self.folder / key, delivery.plain())
 
     def differing(self, prefix: str, files: Mapping[str, Delivery], seen: Callable[[int], None]) -> dict[str, bool]:
         """See ``Destination``."""

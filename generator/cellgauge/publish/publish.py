@@ -19,10 +19,11 @@ from typing import Protocol
 
 from cellgauge.cards.problems import UserError, did_you_mean
 from cellgauge.cards.project import Project
-from cellgauge.publish.contents import CONTENTS, Contents, contents_of, digest_of, read_contents
+from cellgauge.publish.contents import CONTENTS, Contents, contents_of, digest_of, listed_contents
 from cellgauge.publish.delivery import ASK_AGAIN, FOR_EVER, Delivery, kind_of
 from cellgauge.publish.destination import Destination, Stored
 from cellgauge.publish.latest import leading_pages
+from cellgauge.publish.refusals import refuse_foreign, refuse_other_address, refuse_project, root_address
 from cellgauge.publish.root import RELEASES, About, root_files
 from cellgauge.publish.s3 import CONNECTIONS
 from cellgauge.publish.versions import (
@@ -98,16 +99,23 @@ def publish(
     UserError
         When a release cannot be published, is there with other contents, or the destination cannot be used.
     """
-    if not dry_run:
-        destination.probe()
-    known, _ = _known(destination)
+    refuse_project(project, destination)
+    root = root_address(project, root_url)
+    known, stored = _known(destination)
     if not releases:
         releases = _unpublished(project, known)
         if not releases:
             report.say("every frozen release that is meant to be cited is published")
     there = {one.version: one for one in known}
+    ordered = _oldest_first(project, releases)
+    new = [one for one in ordered if one not in there]
+    if root:
+        refuse_other_address(destination, [one.version for one in known], new, root, start_over=start_over)
+    refuse_foreign(project, destination, new, is_begun=stored is not None, start_over=start_over)
+    if not dry_run:
+        destination.probe()
     found = []
-    for release in _oldest_first(project, releases):
+    for release in ordered:
         _refuse_unfit(project, release, there)
         if release in there:
             found.append(_already(project, destination, there[release], dry_run=dry_run, report=report))
@@ -199,7 +207,7 @@ def _already(project: Project, destination: Destination, one: Version, *, dry_ru
     if mine.doi != one.properties.doi and not dry_run:
         report.say(f"its DOI is noted at the root: {mine.doi}")
         known = one.model_copy(update={"properties": one.properties.model_copy(update={"doi": mine.doi})})
-        _lead_to(project, destination, known, _contents(destination, one.version), report)
+        _lead_to(project, destination, known, listed_contents(destination, one.version), report)
     return Published(one.version, "already published")
 
 
@@ -336,16 +344,8 @@ def _lead_to_newest(
         _on_many(lambda key: destination.create(key, own[key]), own, lambda more: None)
         if not again:
             return
-        pages = leading_pages(folder, newest.version, _contents(destination, newest.version).pages(), root)
+        pages = leading_pages(folder, newest.version, listed_contents(destination, newest.version).pages(), root)
     _on_many(lambda key: destination.put(key, pages[key]), pages, report.step(f"writing {folder}/", len(pages)))
-
-
-def _contents(destination: Destination, release: str) -> Contents:
-    key = f"{release}/{CONTENTS}"
-    stored = destination.read(key)
-    if stored is None:
-        raise UserError(f"{destination.name}/{key}: is missing, though {VERSIONS} lists the release; restore it")
-    return read_contents(stored.data, f"{destination.name}/{key}")
 
 
 def _about(destination: Destination, versions: list[Version]) -> dict[str, About]:

@@ -40,6 +40,7 @@ class Bucket:
             raise UserError(f"{name}: needs {error.name}; pip install 'cellgauge[publish]'") from None
 
         self.name = name
+        self.folder = None
         self._bucket, _, prefix = name.removeprefix("s3://").rstrip("/").partition("/")
         if not self._bucket:
             raise UserError(f"{name}: expected s3://bucket or s3://bucket/prefix")
@@ -93,6 +94,10 @@ class Bucket:
         if found.get("ContentEncoding") == "gzip":
             data = gzip.decompress(data)
         return Stored(data, found["ETag"])
+
+    def keys(self, prefix: str) -> list[str]:
+        """See ``Destination``; what ends with a slash stands for a folder, and is no file."""
+        return sorted(key for key, _ in self._tags(prefix) if not key.endswith("/"))
 
     def create(self, key: str, delivery: Delivery) -> bool:
         """See ``Destination``."""

@@ -28,6 +28,7 @@ from cellgauge.results.release import Plan, Release
 from cellgauge.results.schema import SCHEMA_VERSION, SEALING, Replicates, Result, check_id, result_id
 
 _MAX_HEADER = 10_000
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
 
 
 class BrokenResult(UserError):
@@ -67,6 +68,11 @@ def written_beside(path: Path, data: bytes) -> Iterator[Path]:
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether ``written_beside`` gives files such a name: one that stays is what a killed writer has left."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def to_json(record: BaseModel, indent: int | None = 2) -> bytes:
