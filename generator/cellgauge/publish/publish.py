@@ -38,7 +38,7 @@ from cellgauge.publish.versions import (
 from cellgauge.report.address import Address, address_of
 from cellgauge.report.build import build_site, published_folder
 from cellgauge.report.numbers import plural, size_in_words
-from cellgauge.results.manifest import INDEX, first_lines, previous_release, read_index, refuse_changed
+from cellgauge.results.manifest import INDEX, Frozen, first_lines, previous_release, read_index, refuse_changed
 from cellgauge.results.store import read_release
 
 _ABOUT = "api/v1/release.json"
@@ -103,7 +103,7 @@ def publish(
     root = root_address(project, root_url)
     known, stored = _known(destination)
     if not releases:
-        releases = _unpublished(project, known)
+        releases = [*_unpublished(project, known), *_with_other_doi(project, known)]
         if not releases:
             report.say("every frozen release that is meant to be cited is published")
     there = {one.version: one for one in known}
@@ -173,7 +173,20 @@ def _known(destination: Destination) -> tuple[list[Version], Stored | None]:
 
 def _unpublished(project: Project, known: list[Version]) -> list[str]:
     published = {one.version for one in known}
-    return [name for name, one in read_index(project).releases.items() if not one.rehearsal and name not in published]
+    index = read_index(project).releases
+    if not index:
+        raise UserError(f"no release is frozen (in {project.work / 'results' / INDEX}). Freeze one: cellgauge freeze R")
+    return [name for name, one in index.items() if not one.rehearsal and name not in published]
+
+
+def _with_other_doi(project: Project, known: list[Version]) -> list[str]:
+    index = read_index(project).releases
+    return [one.version for one in known if one.version in index and _new_doi(index[one.version], one)]
+
+
+def _new_doi(mine: Frozen, there: Version) -> str | None:
+    """Return the DOI that a release was given since it was published; a project without one takes none away."""
+    return mine.doi if mine.doi != there.properties.doi else None
 
 
 def _oldest_first(project: Project, releases: Iterable[str]) -> list[str]:
@@ -204,9 +217,12 @@ def _already(project: Project, destination: Destination, one: Version, *, dry_ru
             f"has {mine.manifest}. A published release never changes: name a new one"
         )
     report.say(f"release {one.version} is published already, and stays as it is")
-    if mine.doi != one.properties.doi and not dry_run:
-        report.say(f"its DOI is noted at the root: {mine.doi}")
-        known = one.model_copy(update={"properties": one.properties.model_copy(update={"doi": mine.doi})})
+    doi = _new_doi(mine, one)
+    if doi is not None and dry_run:
+        report.say(f"its DOI would be noted at the root: {doi}")
+    elif doi is not None:
+        report.say(f"its DOI is noted at the root: {doi}")
+        known = one.model_copy(update={"properties": one.properties.model_copy(update={"doi": doi})})
         _lead_to(project, destination, known, listed_contents(destination, one.version), report)
     return Published(one.version, "already published")
 

@@ -346,6 +346,38 @@ def test_a_doi_that_comes_later_stands_at_the_root_and_no_page_changes(own, publ
     assert [one["aliases"] for one in json.loads((site / "versions.json").read_bytes())] == [["latest"], []]
 
 
+def test_bug_a_doi_that_comes_later_is_noted_without_naming_the_release(own, publishing, tmp_path):
+    destination = open_destination(str(tmp_path / "site"), None)
+    publishing(destination, project=own)
+    assert publishing(destination, project=own) == []
+    before = files_in(tmp_path / "site")
+    freeze(own, load_cards(own, "2026.08"), "2026.08", day=dt.date(2026, 8, 20), doi="10.5281/zenodo.1")
+    line = ["--project", str(own.source), "publish", str(tmp_path / "site"), "--site-url", ROOT]
+    for more, said in ((["--dry-run"], "would be"), ([], "is")):
+        assert files_in(tmp_path / "site") == before
+        assert f"its DOI {said} noted at the root: 10.5281/zenodo.1" in CliRunner().invoke(main, [*line, *more]).output
+    dois = {one["version"]: one["properties"]["doi"] for one in json.loads(destination.read("versions.json").data)}
+    assert dois == {"2026.08": "10.5281/zenodo.1", "2026.11": None, "2027.02": None}
+    assert publishing(destination, project=own) == []
+
+
+def test_bug_a_project_that_knows_no_doi_takes_none_away(own, frozen, publishing, tmp_path):
+    freeze(own, load_cards(own, "2026.08"), "2026.08", day=dt.date(2026, 8, 20), doi="10.5281/zenodo.1")
+    destination = open_destination(str(tmp_path / "site"), None)
+    publishing(destination, "2026.08", project=own)
+    before = files_in(tmp_path / "site")
+    publishing(destination, "2026.08", project=frozen)
+    assert files_in(tmp_path / "site") == before
+
+
+def test_bug_a_project_without_frozen_releases_has_nothing_to_publish(copy_of_project, tmp_path):
+    project = copy_of_project(tmp_path / "project")
+    line = ["--project", str(project.source), "publish", str(tmp_path / "site"), "--site-url", ROOT]
+    done = CliRunner().invoke(main, line)
+    assert (done.exit_code, "no release is frozen" in done.output) == (1, True), done.output
+    assert not (tmp_path / "site").exists()
+
+
 def test_what_was_damaged_on_its_way_is_named(publishing, tmp_path):
     class Damaging(Folder):
         def create(self, key, delivery):
