@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,8 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from cellgauge.cards import Project, load_cards
+from cellgauge.cli.terminal import Group
+from cellgauge.results.store import write_atomically
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -219,3 +224,37 @@ def test_two_runs_at_once_compute_each_pair_once(project: Path) -> None:
     counts = [json.loads(run.communicate()[0])["computed"] for run in runs]
     assert sum(count.get("done", 0) for count in counts) == 2
     assert sum(count.get("already done", 0) for count in counts) in (0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/data/a.json"), "/data/a.json: Permission denied\n"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "/a/.b.tmp", None, "/a/b"), "/a/b: Is a directory\n"),
+        (OSError("the host\nis gone"), "the host is gone\n"),
+        (TimeoutError(), "TimeoutError\n"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), ""),
+        (KeyboardInterrupt(), "\nAborted!\n"),
+    ],
+)
+def test_bug_errors_of_the_system_are_told_in_a_line(error: BaseException, said: str) -> None:
+    group = Group("group")
+
+    @group.command()
+    def command() -> None:
+        raise error
+
+    done = CliRunner().invoke(group, ["command"])
+    assert (done.exit_code, done.output) == (1, said)
+    assert isinstance(done.exception, SystemExit)
+
+
+def test_bug_a_full_disk_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left on device") as refused:
+        write_atomically(tmp_path / "deep/a.json", b"{}")
+    assert refused.value.filename == str(tmp_path / "deep/a.json")
+    assert list((tmp_path / "deep").iterdir()) == []

@@ -109,3 +109,11 @@ def test_no_such_release_is_said_so(release: Path) -> None:
     done = CliRunner().invoke(main, ["--project", str(release.parents[1]), "export", "none", "--format", "csv"])
     assert done.exit_code == 1
     assert "no such release" in done.output
+
+
+def test_bug_a_folder_that_cannot_be_written_to_is_told_in_a_line(release: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    line = ["--project", str(tmp_path), "export", release.name, "--format", "csv", "--out", str(tmp_path / "file/deep")]
+    done = CliRunner().invoke(main, line)
+    assert (done.exit_code, done.output.count("\n")) == (1, 1), done.output
+    assert str(tmp_path / "file") in done.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,10 @@ import click
 
 
 class Group(click.Group):
-    """Prints errors that a person can mend without a traceback, and ends with code 1."""
+    """Prints errors that a person can mend without a traceback, and ends with code 1.
+
+    So are those of the operating system: a full disk, a file that may not be read, a folder where a file belongs.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
@@ -22,6 +26,18 @@ class Group(click.Group):
             return super().invoke(ctx)
         except UserError as error:
             fail(str(error))
+        except BrokenPipeError:  # click ends quietly where nobody reads on
+            raise
+        except OSError as error:
+            fail(_in_a_line(error))
+
+
+def _in_a_line(error: OSError) -> str:
+    """Return the path and the system's reason; of two paths the second, which is where a file was to be put."""
+    path = error.filename2 or error.filename
+    if path is None or error.strerror is None:
+        return " ".join(str(error).split()) or type(error).__name__
+    return f"{os.fsdecode(path)}: {error.strerror}"
 
 
 def fail(message: str) -> NoReturn:

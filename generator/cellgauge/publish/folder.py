@@ -22,8 +22,9 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.name, self.folder = str(path), path
-        if path.exists() and not path.is_dir():
-            raise UserError(f"{path}: is a file; name a folder for the site")
+        there = next(one for one in (path, *path.parents) if one.exists())
+        if not there.is_dir():
+            raise UserError(f"{there}: is a file; name a folder for the site")
 
     def probe(self) -> None:
         """See ``Destination``: whether a file can have a second name, which is how none is overwritten."""

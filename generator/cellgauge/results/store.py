@@ -55,12 +55,19 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 @contextmanager
 def written_beside(path: Path, data: bytes) -> Iterator[Path]:
-    """Yield a file beside ``path`` that is whole and on the disk; what is still there afterwards is removed."""
+    """Yield a file beside ``path`` that is whole and on the disk; what is still there afterwards is removed.
+
+    Raises
+    ------
+    OSError
+        Naming ``path``, when it cannot be written, as on a full disk.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    with _naming(path):
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with _naming(path), os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -68,6 +75,15 @@ def written_beside(path: Path, data: bytes) -> Iterator[Path]:
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def is_temporary(name: str) -> bool:

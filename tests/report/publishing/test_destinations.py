@@ -122,6 +122,8 @@ def test_a_store_that_cannot_be_used_says_why(store, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(UserError, match=r"file: is a file; name a folder"):
         open_destination(str(tmp_path / "file"), None)
+    with pytest.raises(UserError, match=rf"^{tmp_path}/file: is a file; name a folder"):
+        open_destination(str(tmp_path / "file/deep/site"), None)
 
 
 def test_a_folder_that_cannot_be_written_to_says_so():

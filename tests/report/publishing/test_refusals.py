@@ -171,3 +171,11 @@ def test_a_publication_that_goes_on_for_another_address_names_both(publishing, t
 def test_what_is_no_address_is_refused(frozen, address):
     with pytest.raises(UserError, match=r"^--site-url: expected an address such as https://board"):
         root_address(frozen, address)
+
+
+@pytest.mark.parametrize("name", ["versions.json", "index.html", "2026.08/site.json"])
+def test_bug_a_folder_in_the_place_of_a_file_is_told_in_a_line(frozen, tmp_path, name):
+    (tmp_path / name).mkdir(parents=True)
+    line = ["--project", str(frozen.source), "publish", str(tmp_path), "--site-url", ROOT, "--release", "2026.08"]
+    done = CliRunner().invoke(main, line)
+    assert (done.exit_code, done.output) == (1, f"{tmp_path / name}: Is a directory\n")
