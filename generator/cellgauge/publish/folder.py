@@ -62,8 +62,8 @@ class Folder:
 
     def replace(self, key: str, delivery: Delivery, tag: str | None) -> bool:
         """See ``Destination``."""
-        whole = self.folder.resolve()
-        with FileLock(whole.with_name(f".{whole.name}{_LOCK}")):  # beside it: it is no part of the site
+        # It stays: whoever removes a lock may take it from others. The folder above need not be writable.
+        with FileLock(self.folder / _LOCK):
             found = self.read(key)
             if (found and found.tag) != tag:
                 return False

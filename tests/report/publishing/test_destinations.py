@@ -129,3 +129,11 @@ def test_a_store_that_cannot_be_used_says_why(store, tmp_path):
 def test_a_folder_that_cannot_be_written_to_says_so():
     with pytest.raises(UserError, match=r"/proc/board: cannot be written to as it must be"):
         open_destination("/proc/board", None).probe()
+
+
+def test_bug_the_folder_above_need_not_be_writable(tmp_path):
+    place = open_destination(str(tmp_path / "board"), None)
+    place.probe()
+    assert place.replace("versions.json", file("versions.json"), None)
+    assert [path.name for path in tmp_path.iterdir()] == ["board"]
+    assert sorted(path.name for path in (tmp_path / "board").iterdir()) == [".cellgauge-publish.lock", "versions.json"]
