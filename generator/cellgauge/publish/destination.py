@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -48,6 +48,9 @@ class Destination(Protocol):
 
     def put(self, key: str, delivery: Delivery) -> None:
         """Write a file, whatever is there."""
+
+    def sweep(self, folders: Iterable[str]) -> None:
+        """Remove what publishers that were killed before ``probe`` left half-written at the root and below folders."""
 
     def differing(self, prefix: str, files: Mapping[str, Delivery], seen: Callable[[int], None]) -> dict[str, bool]:
         """Return which files below ``prefix`` are not there as they should be.

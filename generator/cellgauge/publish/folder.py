@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock
@@ -22,6 +23,8 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.name, self.folder = str(path), path
+        self._began = 0.0
+        """When, by the clock of the disk."""
         there = next(one for one in (path, *path.parents) if one.exists())
         if not there.is_dir():
             raise UserError(f"{there}: is a file; name a folder for the site")
@@ -31,7 +34,8 @@ class Folder:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with written_beside(self.folder / "probe", b"") as new:
-                os.link(new, other := new.with_suffix(".second"))
+                self._began = new.stat().st_mtime
+                os.link(new, other := new.with_suffix(".second.tmp"))
                 other.unlink()
         except OSError as error:
             raise UserError(f"{self.name}: cannot be written to as it must be: {error.strerror}") from None
@@ -73,6 +77,14 @@ class Folder:
     def put(self, key: str, delivery: Delivery) -> None:
         """See ``Destination``."""
         write_atomically(self.folder / key, delivery.plain())
+
+    def sweep(self, folders: Iterable[str]) -> None:
+        """See ``Destination``: a file that is older than the probe is written by nobody any more."""
+        below = (path for one in folders for path in (self.folder / one).rglob(".*.tmp"))
+        for path in (*self.folder.glob(".*.tmp"), *below):
+            with suppress(FileNotFoundError):  # another publisher who is at work has just finished it
+                if is_temporary(path.name) and path.stat().st_mtime < self._began:
+                    path.unlink()
 
     def differing(self, prefix: str, files: Mapping[str, Delivery], seen: Callable[[int], None]) -> dict[str, bool]:
         """See ``Destination``."""

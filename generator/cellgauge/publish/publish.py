@@ -24,7 +24,7 @@ from cellgauge.publish.delivery import ASK_AGAIN, FOR_EVER, Delivery, kind_of
 from cellgauge.publish.destination import Destination, Stored
 from cellgauge.publish.latest import leading_pages
 from cellgauge.publish.refusals import refuse_foreign, refuse_other_address, refuse_project, root_address
-from cellgauge.publish.root import RELEASES, About, root_files
+from cellgauge.publish.root import ASSETS, RELEASES, About, root_files
 from cellgauge.publish.s3 import CONNECTIONS
 from cellgauge.publish.versions import (
     VERSIONS,
@@ -332,6 +332,7 @@ def _lead_to(project: Project, destination: Destination, version: Version, conte
             step(1)
         new = Delivery(VERSIONS, write_versions(versions), ASK_AGAIN)
         if destination.replace(VERSIONS, new, stored.tag if stored else None):
+            destination.sweep([version.version, version.latest_in, ASSETS])
             return
         report.say("another publisher was quicker; the root is written again, with their release in it")
     raise UserError(f"{destination.name}: {VERSIONS} was changed by others {_MOST_ATTEMPTS} times; try again")

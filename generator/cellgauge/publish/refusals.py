@@ -9,13 +9,12 @@ from cellgauge.cards.problems import UserError
 from cellgauge.cards.project import Project
 from cellgauge.publish.contents import CONTENTS, listed_contents, published_contents
 from cellgauge.publish.destination import Destination
-from cellgauge.publish.root import RELEASES
+from cellgauge.publish.root import ASSETS, RELEASES
 from cellgauge.report.address import address_of, folder_of_latest
 from cellgauge.results.manifest import first_lines, read_index
 from cellgauge.results.store import read_release
 
 _ROOT = ("404.html", "index.html", RELEASES, "robots.txt", "sitemap.xml")
-_ROOT_FOLDER = "assets"
 
 
 def refuse_project(project: Project, destination: Destination) -> None:
@@ -139,7 +138,7 @@ def refuse_foreign(
 def _foreign_root(project: Project, destination: Destination, releases: Iterable[str]) -> list[str]:
     series = {read_release(project.release(one)).series for one in releases}
     there = [key for key in _ROOT if destination.read(key) is not None]
-    for folder in (_ROOT_FOLDER, *sorted(map(folder_of_latest, series))):
+    for folder in (ASSETS, *sorted(map(folder_of_latest, series))):
         there += destination.keys(f"{folder}/")
     begun = (published_contents(destination, one) for one in read_index(project).releases)
     return [] if there and any(one is not None for one in begun) else there

@@ -26,6 +26,8 @@ from cellgauge.report.tables import Column
 
 RELEASES = "releases.json"
 """What is known of all releases, for programs."""
+ASSETS = "assets"
+"""The folder of what the root's pages load."""
 About = dict[str, Any]
 """What ``api/v1/release.json`` of a release says."""
 
@@ -81,7 +83,7 @@ def _build(project: Project, folder: Path, site: Path, fragment: str, root_url: 
     sources = Sources(folder / "pages", folder / "overrides")
     shutil.copytree(project.site_src / "root", sources.overrides)
     for name in _ASSETS:
-        source, copy = project.site_src / "assets" / name, sources.docs / "assets" / name
+        source, copy = project.site_src / ASSETS / name, sources.docs / ASSETS / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, copy) if source.is_dir() else shutil.copy(source, copy)
     put(sources.overrides / "fragments/root.html", fragment.encode())

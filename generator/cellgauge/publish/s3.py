@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -112,6 +112,9 @@ class Bucket:
     def put(self, key: str, delivery: Delivery) -> None:
         """See ``Destination``."""
         self._put(key, delivery)
+
+    def sweep(self, folders: Iterable[str]) -> None:
+        """See ``Destination``: a store holds whole files alone."""
 
     def differing(self, prefix: str, files: Mapping[str, Delivery], seen: Callable[[int], None]) -> dict[str, bool]:
         """See ``Destination``: by the tags of a list, and where a tag is no digest, by what is there."""

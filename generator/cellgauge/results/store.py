@@ -28,7 +28,7 @@ from cellgauge.results.release import Plan, Release
 from cellgauge.results.schema import SCHEMA_VERSION, SEALING, Replicates, Result, check_id, result_id
 
 _MAX_HEADER = 10_000
-_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}(\.second)?\.tmp")
 
 
 class BrokenResult(UserError):

@@ -378,6 +378,31 @@ def test_bug_a_project_without_frozen_releases_has_nothing_to_publish(copy_of_pr
     assert not (tmp_path / "site").exists()
 
 
+def test_bug_what_a_killed_publisher_left_half_written_is_removed(publishing, tmp_path):
+    site = tmp_path / "site"
+    publishing(open_destination(str(site), None), "2026.08")
+    left = [
+        ".index.html.abcd_123.tmp", ".probe.abcd1234.tmp", ".probe.abcd1234.second.tmp",
+        "2026.11/.site.json.abcd1234.tmp", "2026.11/models/pca/.index.html.abcd1234.tmp",
+        "latest/models/.index.html.abcd1234.tmp", "assets/.a.js.abcd1234.tmp",
+    ]  # fmt: skip
+    theirs = [".notes.tmp", "index.html.abcd1234.tmp", ".git/.index.abcd1234.tmp", "mine/.index.html.abcd1234.tmp"]
+    for one in (*left, *theirs):
+        (site / one).parent.mkdir(parents=True, exist_ok=True)
+        (site / one).touch()
+    new = site / "2026.11/.tasks.abcd1234.tmp"  # as of another publisher who is at work
+
+    class Busy(Folder):
+        def probe(self) -> None:
+            super().probe()
+            new.touch()
+
+    publishing(Busy(site), "2026.11")
+    assert not [one for one in left if (site / one).exists()]
+    assert all((site / one).exists() for one in theirs)
+    assert new.exists()
+
+
 def test_what_was_damaged_on_its_way_is_named(publishing, tmp_path):
     class Damaging(Folder):
         def create(self, key, delivery):
