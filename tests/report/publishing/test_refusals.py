@@ -118,6 +118,10 @@ def test_what_does_not_hinder_stays(publishing, tmp_path):
     for key in ("CNAME", "README.md", ".nojekyll", "about/index.html", ".git/config"):
         place.put(key, file_of(key))
     publishing(place, "2026.08")
+    place.put("2026.11/note.txt", file_of("2026.11/note.txt"))
+    with pytest.raises(UserError, match=r"^2026\.11/note\.txt\n.*has not written"):
+        publishing(place, "2026.11")
+    (tmp_path / "2026.11/note.txt").unlink()
     publishing(place, "2026.11")
     assert {(tmp_path / key).read_bytes() for key in ("CNAME", "README.md", "about/index.html")} == {b"mine"}
 
