@@ -245,3 +245,27 @@ def test_what_is_outdated_broken_or_empty_is_not_frozen(scored, edit, release):
         frozen(scored)
     assert not is_frozen(scored, "trial")
     assert not (Path(scored.release("trial")) / "cards").exists()
+
+
+def add_second(project: Project) -> None:
+    """A second release, which may correct the first one."""
+    from .conftest import ReleaseBuilder
+
+    second = ReleaseBuilder(project, "second")
+    second.add("clustering", "pbmc68k-reduced", "pca", 0.6)
+    second.finish()
+
+
+def test_bug_a_freeze_that_was_refused_left_its_correction_for_the_next_one(scored, edit):
+    frozen(scored)
+    add_second(scored)
+    edit("site_src/tasks/clustering.md", "resolution: 1.0", "resolution: 0.9")
+    before = (scored.release("second") / "release.yaml").read_bytes()
+    correct = ("freeze", "second", "--corrects", "trial", "--because", "a wrong split")
+    assert command(scored, *correct)[0] == 1
+    assert (scored.release("second") / "release.yaml").read_bytes() == before
+    edit("site_src/tasks/clustering.md", "resolution: 0.9", "resolution: 1.0")
+    code, said = command(scored, *correct)
+    assert code == 0, said
+    assert "it corrects release trial: a wrong split" in said
+    assert changes(scored, "second") == []

@@ -47,6 +47,7 @@ def freeze(
     from cellgauge.cards.project import find_project, load_cards
     from cellgauge.report.numbers import plural, size_in_words
     from cellgauge.results.freeze import freeze as freeze_release
+    from cellgauge.results.store import read_release
 
     project = find_project(start)
     on = day.date() if day else dt.datetime.now(dt.UTC).date()
@@ -55,6 +56,8 @@ def freeze(
     size = size_in_words(sum(one.bytes for one in manifest.files.values()))
     counts = ", ".join(f"{count:,} {status}" for status, count in manifest.counts.items())
     click.echo(f"release {release} is frozen as of {manifest.frozen_on}: {counts}")
+    if correction := read_release(project.release(release)).corrects:
+        click.echo(f"it corrects release {correction.release}: {correction.reason}")
     click.echo(f"{plural(len(manifest.files), 'file')}, {size}; commit results/{release} and results/releases.json")
     if manifest.code.clean is False:
         click.echo("note: files outside results/ differed from the commit that the manifest names")

@@ -83,8 +83,10 @@ def freeze(
     with FileLock(index_path(project).with_name(".releases.lock")):
         if (folder / MANIFEST).is_file() or release in read_index(project).releases:
             return _freeze_again(project, about, doi, corrects)
-        about = _correcting(project, folder, about, corrects, because)
+        about = _correcting(project, about, corrects, because)
         counts = _checked(folder, cards)
+        if corrects is not None:
+            write_release(folder, about)
         if not (folder / IMPORT).is_file():  # an imported release has its own cards from the beginning
             _copy_cards(project, folder)
         manifest = Manifest(
@@ -121,17 +123,15 @@ def _freeze_again(project: Project, about: Release, doi: str | None, corrects: s
     return read_manifest(folder)
 
 
-def _correcting(project: Project, folder: Path, about: Release, corrects: str | None, because: str | None) -> Release:
-    """Write into a release which one it corrects, and why."""
+def _correcting(project: Project, about: Release, corrects: str | None, because: str | None) -> Release:
+    """Return what a release says of itself, with which one it corrects and why."""
     if corrects is None:
         return about
     if not because:
         raise UserError(f"why does {about.release} correct {corrects}? Say it with: --because REASON")
     if corrects == about.release or not is_frozen(project, corrects):
         raise UserError(f"{about.release} cannot correct {corrects}, which is not a frozen release")
-    corrected = about.model_copy(update={"corrects": Correction(release=corrects, reason=because)})
-    write_release(folder, corrected)
-    return corrected
+    return about.model_copy(update={"corrects": Correction(release=corrects, reason=because)})
 
 
 def _checked(folder: Path, cards: Cards) -> dict[Status, int]:
