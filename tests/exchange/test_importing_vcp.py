@@ -29,7 +29,8 @@ from cellgauge.exchange.drafting import Import, write_draft
 from cellgauge.exchange.reading import ImportProblems
 from cellgauge.report.changes import changes_between
 from cellgauge.results.freeze import freeze
-from cellgauge.results.store import list_releases, read_plan, read_results
+from cellgauge.results.manifest import previous_release
+from cellgauge.results.store import list_releases, read_plan, read_release, read_results, write_release
 from cellgauge.results.verify import verify_releases
 
 DAY = dt.date(2026, 11, 20)
@@ -278,6 +279,27 @@ class TestTheRelease:
         assert [one.problems for one in verify_releases(project, ["vcp-x"])] == [()]
         with pytest.raises(UserError, match="is there already and is frozen"):
             bring_in(project, write(with_metric(value=0.25)))
+
+    def test_bug_a_release_was_frozen_as_the_correction_of_one_of_another_kind(self, project: Project, write: Write):
+        for name in ("vcp-x", "vcp-y"):
+            bring_in(project, write(some_records()), name)
+        frozen = {"day": DAY, "corrects": "vcp-x", "because": "typo"}
+        freeze(project, load_cards(project, "vcp-x"), "vcp-x", day=DAY)
+        about = read_release(project.release("vcp-x"))
+        measured = {"kind": "measured", "reported": None, "protocol": f"sha256:{'0' * 64}", "protocol_date": DAY}
+        write_release(project.release("2027.03"), about.model_copy(update={"release": "2027.03", **measured}))
+        with pytest.raises(UserError, match=r"2027\.03 is measured and vcp-x is reported: a release corrects one"):
+            freeze(project, load_cards(project), "2027.03", **frozen)
+        freeze(project, load_cards(project, "vcp-y"), "vcp-y", **frozen)
+        assert previous_release(project, read_release(project.release("vcp-y"))) == "vcp-x"
+
+    def test_bug_a_reported_release_was_taken_for_the_one_before_a_measured_one(self, project: Project, write: Write):
+        bring_in(project, write(some_records()), "release-2026")
+        freeze(project, load_cards(project, "release-2026"), "release-2026", day=DAY)
+        about = read_release(project.release("release-2026"))
+        measured = {"kind": "measured", "reported": None, "protocol": f"sha256:{'0' * 64}", "protocol_date": DAY}
+        assert previous_release(project, about.model_copy(update={"release": "2027.03", **measured})) is None
+        assert previous_release(project, about.model_copy(update={"release": "release-2027"})) == "release-2026"
 
     def test_nothing_is_run_in_it(self, project: Project, write: Write):
         bring_in(project, write(some_records()))

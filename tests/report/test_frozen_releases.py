@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from cellgauge.report.stage import stage
 from cellgauge.results import freeze as freezing
 from cellgauge.results.freeze import freeze
 from cellgauge.results.manifest import changes, is_frozen, read_index, read_manifest, refuse_frozen
-from cellgauge.results.store import read_release
+from cellgauge.results.store import read_release, write_release
 
 DAY = dt.date(2026, 11, 28)
 
@@ -269,3 +270,20 @@ def test_bug_a_freeze_that_was_refused_left_its_correction_for_the_next_one(scor
     assert code == 0, said
     assert "it corrects release trial: a wrong split" in said
     assert changes(scored, "second") == []
+
+
+def test_bug_a_folder_that_was_copied_was_frozen_under_the_name_of_the_first(scored):
+    first = scored.release("trial")
+    shutil.copytree(first, scored.release("t2"))
+    frozen(scored, doi="10.5281/zenodo.1")
+    shutil.copytree(first, scored.release("t3"))
+    index = (scored.work / "results/releases.json").read_bytes()
+    for name in ("t2", "t3"):
+        with pytest.raises(UserError, match=rf'results/{name}/release\.yaml: found release "trial", expected "{name}"'):
+            frozen(scored, name)
+    about = read_release(scored.release("t2"))
+    write_release(scored.release("t2"), about.model_copy(update={"release": "t2"}))
+    with pytest.raises(UserError, match=r'results/t2/clustering/.*/pca\.json: found release "trial", expected "t2"'):
+        frozen(scored, "t2")
+    assert not (scored.release("t2") / "manifest.json").exists()
+    assert (scored.work / "results/releases.json").read_bytes() == index

@@ -75,11 +75,12 @@ def freeze(
     Raises
     ------
     UserError
-        When results are broken, unreadable or outdated, the frozen release has changed, or the one corrected is not
-        frozen.
+        When results are broken, unreadable, outdated or of another release, the frozen release has changed, or the one
+        corrected is not frozen or of another kind.
     """
     folder = project.release(release)
     about = read_release(folder)
+    _refuse_of_another(folder, "release.yaml", about.release)
     with FileLock(index_path(project).with_name(".releases.lock")):
         if (folder / MANIFEST).is_file() or release in read_index(project).releases:
             return _freeze_again(project, about, doi, corrects)
@@ -131,7 +132,21 @@ def _correcting(project: Project, about: Release, corrects: str | None, because:
         raise UserError(f"why does {about.release} correct {corrects}? Say it with: --because REASON")
     if corrects == about.release or not is_frozen(project, corrects):
         raise UserError(f"{about.release} cannot correct {corrects}, which is not a frozen release")
+    if (kind := read_release(project.release(corrects)).kind) != about.kind:
+        raise UserError(
+            f"{about.release} is {about.kind} and {corrects} is {kind}: a release corrects one of its own kind. "
+            "Name another one with --corrects"
+        )
     return about.model_copy(update={"corrects": Correction(release=corrects, reason=because)})
+
+
+def _refuse_of_another(folder: Path, name: str, release: str) -> None:
+    """Refuse a file that belongs to another release than the one whose folder it lies in."""
+    if release != folder.name:
+        raise UserError(
+            f'results/{folder.name}/{name}: found release "{release}", expected "{folder.name}". A release is neither '
+            f"copied nor renamed: compute a new one with: cellgauge run --release {folder.name}"
+        )
 
 
 def _checked(folder: Path, cards: Cards) -> dict[Status, int]:
@@ -143,6 +158,7 @@ def _checked(folder: Path, cards: Cards) -> dict[Status, int]:
             read_replicates(folder, result)
         counts[result.status] += 1
         place = f"{result.task.id}/{result.dataset.id}/{result.model.id}.json"
+        _refuse_of_another(folder, place, result.release)
         if kinds := now.changed_since(result):
             outdated.append(f"results/{folder.name}/{place}: computed with an earlier {' and '.join(kinds)}")
     if not counts:

@@ -90,10 +90,12 @@ def _place(pair: Pair) -> tuple[str, str, str]:
 def series_of(release: str, kind: Literal["measured", "reported"], *, rehearsal: bool) -> str:
     """Return which series a release belongs to; releases of one series follow one another.
 
-    What others reported is a series for each source, which such a release is named by: ``vcp`` of ``vcp-0.54.1``.
+    What others reported is a series for each source, which such a release is named by: ``vcp`` of ``vcp-0.54.1``. It is
+    never one of what was measured, whatever its name: ``reported-release`` of ``release-2027``.
     """
     if kind == "reported":
-        return release.partition("-")[0]
+        source = release.partition("-")[0]
+        return f"reported-{source}" if source in ("release", "rehearsal") else source
     return "rehearsal" if rehearsal else "release"
 
 

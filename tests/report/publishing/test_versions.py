@@ -42,6 +42,12 @@ def test_the_newest_of_each_series_has_its_own_alias():
     assert read_versions(write_versions(found), "here") == found
 
 
+def test_bug_what_others_reported_was_of_a_series_of_measured_releases():
+    assert [series_of(f"{one}-2027", "reported", rehearsal=False) for one in ("release", "rehearsal", "vcp")] == [
+        "reported-release", "reported-rehearsal", "vcp",
+    ]  # fmt: skip
+
+
 def test_of_one_day_what_was_measured_comes_first(monkeypatch):
     monkeypatch.setitem(DAYS, "vcp-0.54.1", DAYS["2026.11"])
     assert [one.version for one in in_order([version("vcp-0.54.1"), version("2026.11")])] == ["2026.11", "vcp-0.54.1"]
