@@ -287,3 +287,39 @@ def test_bug_a_folder_that_was_copied_was_frozen_under_the_name_of_the_first(sco
         frozen(scored, "t2")
     assert not (scored.release("t2") / "manifest.json").exists()
     assert (scored.work / "results/releases.json").read_bytes() == index
+
+
+@pytest.mark.parametrize("pasted", ["10.5281/zenodo.1", " https://doi.org/10.5281/zenodo.1", "doi:10.5281/zenodo.1"])
+def test_bug_a_doi_as_people_paste_it_was_a_traceback(scored, pasted: str):
+    for wrong in ("not a doi", "", "https://example.org/10.5281/zenodo.1"):
+        with pytest.raises(UserError, match=f'--doi: expected a DOI such as .*, found "{wrong}"'):
+            frozen(scored, doi=wrong)
+    assert not is_frozen(scored, "trial")
+    assert frozen(scored, doi=pasted).doi == "10.5281/zenodo.1"
+    with pytest.raises(UserError, match="--doi: expected a DOI"):
+        frozen(scored, doi="not a doi")
+    frozen(scored, doi=pasted)
+    assert read_index(scored).releases["trial"].doi == "10.5281/zenodo.1"
+
+
+def test_bug_what_could_not_be_said_of_a_release_was_dropped(scored):
+    code, said = command(scored, "freeze", "trial", "--because", "a typo")
+    assert (code, is_frozen(scored, "trial")) == (2, False)
+    assert "--because says why a release corrects another one: name that with --corrects R" in said
+    tomorrow = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=2)
+    code, said = command(scored, "freeze", "trial", "--date", f"{tomorrow}")
+    assert (code, is_frozen(scored, "trial")) == (2, False)
+    assert "is in the future" in said
+    frozen(scored)
+    add_second(scored)
+    frozen(scored, "second", corrects="trial", because="a wrong split")
+    for words, why in (
+        (("--date", "2026-11-01"), "second is frozen: its --date cannot change any more; it has 2026-11-28"),
+        (("--corrects", "other", "--because", "x"), "its --corrects cannot change any more; it has trial"),
+        (("--corrects", "trial", "--because", "x"), "its --because cannot change any more; it has a wrong split"),
+    ):
+        code, said = command(scored, "freeze", "second", *words)
+        assert code == 1
+        assert why in said
+    same = ("--date", "2026-11-28", "--corrects", "trial", "--because", "a wrong split")
+    assert command(scored, "freeze", "second", *same)[0] == 0

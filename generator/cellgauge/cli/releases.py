@@ -49,8 +49,12 @@ def freeze(
     from cellgauge.results.freeze import freeze as freeze_release
     from cellgauge.results.store import read_release
 
+    if because is not None and corrects is None:
+        raise click.UsageError("--because says why a release corrects another one: name that with --corrects R")
+    on = day.date() if day else None
+    if on is not None and on > dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1):
+        raise click.BadParameter(f"{on} is in the future; expected the day of the freeze", param_hint="--date")
     project = find_project(start)
-    on = day.date() if day else dt.datetime.now(dt.UTC).date()
     cards = load_cards(project, release)
     manifest = freeze_release(project, cards, release, day=on, doi=doi, corrects=corrects, because=because)
     size = size_in_words(sum(one.bytes for one in manifest.files.values()))

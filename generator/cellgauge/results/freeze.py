@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import platform
+import re
 import shutil
 import subprocess
 from collections import Counter
@@ -12,8 +13,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from filelock import FileLock
+from pydantic import TypeAdapter, ValidationError
 
 from cellgauge import __version__
+from cellgauge.cards.base import Doi
 from cellgauge.cards.problems import UserError
 from cellgauge.cards.project import CARDS, FOLDERS, IMPORT, MANIFEST, Cards, Project
 from cellgauge.results.manifest import (
@@ -46,6 +49,7 @@ from cellgauge.results.store import (
 )
 
 _PACKAGES = ("altair", "anndata", "jinja2", "numpy", "pydantic", "scanpy", "scib-metrics", "scikit-learn", "scipy")
+_BEFORE_A_DOI = r"^(https?://(dx\.)?doi\.org/|doi:\s*)"
 
 
 def freeze(
@@ -53,7 +57,7 @@ def freeze(
     cards: Cards,
     release: str,
     *,
-    day: dt.date,
+    day: dt.date | None = None,
     doi: str | None = None,
     corrects: str | None = None,
     because: str | None = None,
@@ -68,22 +72,26 @@ def freeze(
     cards
         The project's cards, with which the results were computed.
     day
-        The date of the release.
+        The date of the release; None for today, or for the one that it was frozen with.
+    doi
+        Under which it is deposited, by itself or as an address.
     corrects, because
         A frozen release that this one corrects, and why.
 
     Raises
     ------
     UserError
-        When results are broken, unreadable, outdated or of another release, the frozen release has changed, or the one
-        corrected is not frozen or of another kind.
+        When results are broken, unreadable, outdated or of another release, the frozen release has changed, the one
+        corrected is not frozen or of another kind, or the DOI is none.
     """
+    doi = None if doi is None else _doi_in(doi)
     folder = project.release(release)
     about = read_release(folder)
     _refuse_of_another(folder, "release.yaml", about.release)
     with FileLock(index_path(project).with_name(".releases.lock")):
         if (folder / MANIFEST).is_file() or release in read_index(project).releases:
-            return _freeze_again(project, about, doi, corrects)
+            _refuse_to_say_otherwise(read_manifest(folder), about, day, corrects, because)
+            return _freeze_again(project, about, doi)
         about = _correcting(project, about, corrects, because)
         counts = _checked(folder, cards)
         if corrects is not None:
@@ -92,7 +100,7 @@ def freeze(
             _copy_cards(project, folder)
         manifest = Manifest(
             release=release,
-            frozen_on=day,
+            frozen_on=day or dt.datetime.now(dt.UTC).date(),
             doi=doi,
             result_schema=SCHEMA_VERSION,
             protocol=about.protocol,
@@ -108,12 +116,34 @@ def freeze(
     return manifest
 
 
-def _freeze_again(project: Project, about: Release, doi: str | None, corrects: str | None) -> Manifest:
+def _doi_in(text: str) -> str:
+    """Return the DOI in what people paste: by itself, after ``doi:``, or as an address of doi.org."""
+    try:
+        found: str = TypeAdapter(Doi).validate_python(re.sub(_BEFORE_A_DOI, "", text.strip(), flags=re.IGNORECASE))
+    except ValidationError:
+        raise UserError(f'--doi: expected a DOI such as 10.5281/zenodo.1234567, found "{text}"') from None
+    return found
+
+
+def _refuse_to_say_otherwise(
+    manifest: Manifest, about: Release, day: dt.date | None, corrects: str | None, because: str | None
+) -> None:
+    """Refuse to say anything of a frozen release that it does not say itself."""
+    known = about.corrects
+    for option, said, holds in (
+        ("--date", day, manifest.frozen_on),
+        ("--corrects", corrects, known.release if known else None),
+        ("--because", because, known.reason if known else None),
+    ):
+        if said is not None and said != holds:
+            found = f"it has {holds}" if holds else "it has none"
+            raise UserError(f"release {about.release} is frozen: its {option} cannot change any more; {found}")
+
+
+def _freeze_again(project: Project, about: Release, doi: str | None) -> Manifest:
     """Complete a freeze that was killed, and enter a DOI that is known by now."""
     folder, index = project.release(about.release), read_index(project)
     known = index.releases.get(about.release)
-    if corrects is not None and corrects != (about.corrects.release if about.corrects else None):
-        raise UserError(f"release {about.release} is frozen: what it corrects cannot be said any more")
     if known is None:
         _enter(project, about, read_manifest(folder), doi)
     refuse_changed(project, about.release)
