@@ -323,3 +323,41 @@ def test_bug_what_could_not_be_said_of_a_release_was_dropped(scored):
         assert why in said
     same = ("--date", "2026-11-28", "--corrects", "trial", "--because", "a wrong split")
     assert command(scored, "freeze", "second", *same)[0] == 0
+
+
+def test_bug_what_the_index_says_of_a_release_was_not_compared_with_it(scored):
+    frozen(scored, doi="10.5281/zenodo.1")
+    index = scored.work / "results/releases.json"
+    whole = index.read_bytes()
+    for key, other, own in (
+        ("rehearsal", False, True), ("kind", "reported", "measured"), ("corrects", "other", None),
+        ("frozen_on", "2026-11-01", "2026-11-28"), ("doi", "10.5281/zenodo.2", "10.5281/zenodo.1"),
+        ("doi", None, "10.5281/zenodo.1"),
+    ):  # fmt: skip
+        document = json.loads(whole)
+        document["releases"]["trial"][key] = other
+        index.write_text(json.dumps(document), encoding="utf-8")
+        code, said = command(scored, "verify")
+        assert code == 1
+        assert f"results/releases.json: releases.trial.{key}: found {other}, expected {own}, as trial says" in said
+    index.write_bytes(whole)
+    assert command(scored, "verify")[0] == 0
+
+
+def test_bug_advice_for_a_frozen_release_was_wrong(scored):
+    frozen(scored, doi="10.5281/zenodo.1")
+    index, added = scored.work / "results/releases.json", scored.release("trial") / "more.txt"
+    whole = index.read_bytes()
+    index.unlink()
+    assert "does not know trial. Restore this file from the repository" in command(scored, "verify")[1]
+    added.write_text("x", encoding="utf-8")
+    code, said = command(scored, "freeze", "trial")
+    assert (code, index.exists()) == (1, False), "what has changed is not entered again"
+    assert "results/trial/more.txt: is not in the manifest; it was added later. Remove it" in said
+    assert said.strip().endswith("and remove what was added")
+    index.write_bytes(whole)
+    added.unlink()
+    (scored.release("trial") / "manifest.json").unlink()
+    code, said = command(scored, "freeze", "trial")
+    assert code == 1
+    assert "results/trial/manifest.json: is missing; expected sha256:" in said

@@ -28,6 +28,7 @@ from cellgauge.results.manifest import (
     Software,
     files_of,
     first_lines,
+    frozen_as,
     frozen_file,
     index_path,
     is_frozen,
@@ -86,12 +87,15 @@ def freeze(
     """
     doi = None if doi is None else _doi_in(doi)
     folder = project.release(release)
+    refuse_changed(project, release, may_be_unknown=release not in read_index(project).releases)
     about = read_release(folder)
     _refuse_of_another(folder, "release.yaml", about.release)
     with FileLock(index_path(project).with_name(".releases.lock")):
-        if (folder / MANIFEST).is_file() or release in read_index(project).releases:
-            _refuse_to_say_otherwise(read_manifest(folder), about, day, corrects, because)
-            return _freeze_again(project, about, doi)
+        if is_frozen(project, release):
+            manifest = read_manifest(folder)
+            _refuse_to_say_otherwise(manifest, about, day, corrects, because)
+            _complete(project, about, manifest, doi)
+            return manifest
         about = _correcting(project, about, corrects, because)
         counts = _checked(folder, cards)
         if corrects is not None:
@@ -140,18 +144,14 @@ def _refuse_to_say_otherwise(
             raise UserError(f"release {about.release} is frozen: its {option} cannot change any more; {found}")
 
 
-def _freeze_again(project: Project, about: Release, doi: str | None) -> Manifest:
+def _complete(project: Project, about: Release, manifest: Manifest, doi: str | None) -> None:
     """Complete a freeze that was killed, and enter a DOI that is known by now."""
-    folder, index = project.release(about.release), read_index(project)
-    known = index.releases.get(about.release)
-    if known is None:
-        _enter(project, about, read_manifest(folder), doi)
-    refuse_changed(project, about.release)
-    if known is not None and doi is not None and doi != known.doi:
-        if known.doi is not None:
-            raise UserError(f"release {about.release} has the DOI {known.doi} already, and keeps it")
-        _enter(project, about, read_manifest(folder), doi)
-    return read_manifest(folder)
+    known = read_index(project).releases.get(about.release)
+    has = manifest.doi or (known.doi if known else None)
+    if doi is not None and has is not None and doi != has:
+        raise UserError(f"release {about.release} has the DOI {has} already, and keeps it")
+    if known is None or doi not in (None, has):
+        _enter(project, about, manifest, doi)
 
 
 def _correcting(project: Project, about: Release, corrects: str | None, because: str | None) -> Release:
@@ -225,15 +225,7 @@ def _as_they_are(cards: Cards) -> dict[str, dict[str, FrozenCard]]:
 
 
 def _enter(project: Project, about: Release, manifest: Manifest, doi: str | None) -> None:
-    path = project.release(about.release) / MANIFEST
-    entry = Frozen(
-        manifest=f"sha256:{sha256_of(path)}",
-        frozen_on=manifest.frozen_on,
-        kind=about.kind,
-        rehearsal=about.rehearsal,
-        corrects=about.corrects.release if about.corrects else None,
-        doi=doi or manifest.doi,
-    )
+    entry = frozen_as(about, manifest, project.release(about.release) / MANIFEST, doi)
     releases = {**read_index(project).releases, about.release: entry}
     write_atomically(index_path(project), to_json(Index(releases=releases)))
 

@@ -20,9 +20,13 @@ from cellgauge.cards.problems import UserError
 from cellgauge.cards.project import IMPORT, MANIFEST, Project
 from cellgauge.results.release import Release, series_of
 from cellgauge.results.schema import Record, Status
-from cellgauge.results.store import BrokenResult, fault_of
+from cellgauge.results.store import BrokenResult, fault_of, read_release
 
 INDEX = "releases.json"
+_UNKNOWN = (
+    "does not know {0}. Restore this file from the repository; only where a freeze of {0} was interrupted, complete "
+    "that: cellgauge freeze {0}"
+)
 _MOST_NAMED = 20
 """Files that an error names one by one."""
 
@@ -155,37 +159,78 @@ def changes(project: Project, release: str) -> list[Change]:
         return [Change(f"{shown}/{MANIFEST}", f"is missing; expected {known.manifest}. Restore it from the repository")]
     found = []
     if known is None:
-        found.append(Change(f"results/{INDEX}", f"does not know {release}. Complete it: cellgauge freeze {release}"))
+        found.append(Change(f"results/{INDEX}", _UNKNOWN.format(release)))
     elif said := _differs(path, known.manifest):
         found.append(Change(f"{shown}/{MANIFEST}", said))
     try:
-        expected = read_manifest(folder).files
+        manifest = read_manifest(folder)
     except UserError as error:
         return [*found, Change(f"{shown}/{MANIFEST}", str(error))]
-    there = set(files_of(folder))
+    expected, there = manifest.files, set(files_of(folder))
     for name in sorted(there | set(expected)):
         if name not in expected:
-            found.append(Change(f"{shown}/{name}", "is not in the manifest; it was added after the release was frozen"))
+            found.append(Change(f"{shown}/{name}", "is not in the manifest; it was added later. Remove it"))
         elif name not in there:
             found.append(Change(f"{shown}/{name}", f"is missing; expected sha256:{expected[name].sha256}"))
         elif (one := frozen_file(folder / name)) != expected[name]:
             found.append(
                 Change(f"{shown}/{name}", f"found sha256:{one.sha256}, expected sha256:{expected[name].sha256}")
             )
+    if known is not None and not found:
+        found += _said_otherwise(known, frozen_as(read_release(folder), manifest, path, known.doi), release)
     return found
 
 
-def refuse_changed(project: Project, release: str) -> None:
+def frozen_as(about: Release, manifest: Manifest, path: Path, doi: str | None) -> Frozen:
+    """Return what the index has to say of a release.
+
+    Parameters
+    ----------
+    path
+        Of the manifest.
+    doi
+        The one that is known by now; that in the manifest goes before.
+    """
+    return Frozen(
+        manifest=f"sha256:{sha256_of(path)}",
+        frozen_on=manifest.frozen_on,
+        kind=about.kind,
+        rehearsal=about.rehearsal,
+        corrects=about.corrects.release if about.corrects else None,
+        doi=manifest.doi or doi,
+    )
+
+
+def _said_otherwise(known: Frozen, expected: Frozen, release: str) -> Iterator[Change]:
+    """Yield what the index says of a release that is otherwise as it was, and what the release says of itself."""
+    for key, found in known.model_dump(mode="json").items():
+        if (own := expected.model_dump(mode="json")[key]) != found:
+            said = f"releases.{release}.{key}: found {found}, expected {own}, as {release} says itself"
+            yield Change(f"results/{INDEX}", said)
+
+
+def refuse_changed(project: Project, release: str, *, may_be_unknown: bool = False) -> None:
     """Refuse to go on with a frozen release that is not as it was; one that is not frozen may be as it is.
+
+    Parameters
+    ----------
+    may_be_unknown
+        Whether it may be missing in the index, as where a freeze was killed.
 
     Raises
     ------
     UserError
         Naming the files that differ.
     """
-    if not is_frozen(project, release) or not (found := changes(project, release)):
+    found = changes(project, release) if is_frozen(project, release) else []
+    if may_be_unknown:
+        found = [one for one in found if one.path != f"results/{INDEX}"]
+    if not found:
         return
-    restore = f"release {release} is frozen and has changed. Restore these files from the repository"
+    restore = (
+        f"release {release} is frozen and has changed. Restore from the repository what differs or is missing, and "
+        "remove what was added"
+    )
     raise UserError("\n".join([*first_lines(found), restore]))
 
 
