@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from cellgauge.cards.canonical import digest
-from cellgauge.cards.problems import UserError
+from cellgauge.cards.problems import UserError, did_you_mean
 from cellgauge.cards.project import CARDS
 from cellgauge.cards.read import check, parse_yaml, read_text
 from cellgauge.results.migrate import STEPS, migrated, plan_of
@@ -296,7 +296,11 @@ def read_release(folder: Path) -> Release:
     """
     path = folder / "release.yaml"
     if not path.is_file():
-        raise UserError(f"{path}: no such release. Start it with: cellgauge run --release {folder.name}")
+        known = (one.parent.name for one in folder.parent.glob("*/release.yaml"))
+        raise UserError(
+            f"{path}: no such release{did_you_mean(folder.name, known)}\n"
+            f"A new one is begun with: cellgauge run --release {folder.name}"
+        )
     values, lines = parse_yaml(read_text(path, str(path)), str(path))
     return check(Release, values, lines, str(path))
 
