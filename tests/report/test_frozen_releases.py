@@ -18,7 +18,7 @@ from cellgauge.report.stage import stage
 from cellgauge.results import freeze as freezing
 from cellgauge.results.freeze import freeze
 from cellgauge.results.manifest import changes, is_frozen, read_index, read_manifest, refuse_frozen
-from cellgauge.results.store import read_release, write_release
+from cellgauge.results.store import read_release, read_result, write_release
 
 DAY = dt.date(2026, 11, 28)
 
@@ -361,3 +361,30 @@ def test_bug_advice_for_a_frozen_release_was_wrong(scored):
     code, said = command(scored, "freeze", "trial")
     assert code == 1
     assert "results/trial/manifest.json: is missing; expected sha256:" in said
+
+
+def test_bug_a_frozen_release_that_had_changed_was_exported_and_compared(scored):
+    frozen(scored)
+    path = scored.release("trial") / "clustering/pbmc68k-reduced/svd.json"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    with pytest.raises(UserError, match=r"svd\.json: .* Restore it from the repository\.$"):
+        read_result(path)
+    for change in (lambda: None, path.unlink):
+        change()
+        out = ("--out", str(scored.work / "out"))
+        for words in (
+            ("diff", "trial", "trial"),
+            *(("export", "trial", "--format", one, *out) for one in ("csv", "json")),
+        ):
+            code, said = command(scored, *words)
+            assert code == 1
+            assert "release trial is frozen and has changed" in said
+    assert not (scored.work / "out").exists()
+
+
+def test_bug_a_typo_was_answered_with_a_run(scored):
+    for words in (("diff", "tria", "trial"), ("export", "tria", "--format", "csv"), ("freeze", "tria")):
+        code, said = command(scored, *words)
+        assert code == 1
+        assert 'release.yaml: no such release; did you mean "trial"?' in said

@@ -97,7 +97,7 @@ def test_a_file_cut_anywhere_is_refused(tmp_path: Path, result: Result, replicat
     whole = path.read_bytes()
     for length in range(0, len(whole) - 1, 37):
         path.write_bytes(whole[:length])
-        with pytest.raises(BrokenResult, match=r"pca\.json: .*delete it and run again"):
+        with pytest.raises(BrokenResult, match=r"pca\.json: .*delete the result and run again"):
             read_result(path)
 
 

@@ -135,8 +135,11 @@ def diff(start: Path | None, /, before: str, after: str, as_json: bool) -> None:
     from cellgauge.cards.project import find_project
     from cellgauge.report.changes import changes_between
     from cellgauge.report.changes_in_words import lines
+    from cellgauge.results.manifest import refuse_changed
 
     project = find_project(start)
+    for release in (before, after):
+        refuse_changed(project, release)
     found = changes_between(project.release(before), project.release(after))
     if as_json:
         print_json(found.as_dict())

@@ -10,6 +10,7 @@ from typing import Any
 
 from cellgauge.cards.problems import UserError
 from cellgauge.cards.project import Project, load_cards
+from cellgauge.results.manifest import refuse_changed
 from cellgauge.results.store import read_release, read_results, write_atomically
 from cellgauge.results.table import COLUMNS, Row, table_csv, table_json, table_rows
 
@@ -20,8 +21,9 @@ def long_table(project: Project, release: str) -> list[Row]:
     Raises
     ------
     UserError
-        When there is no such release, or one of its files or of the cards is broken.
+        When there is no such release, it is frozen and has changed, or one of its files or of the cards is broken.
     """
+    refuse_changed(project, release)
     folder = project.release(release)
     read_release(folder)
     return table_rows(read_results(folder), load_cards(project, release))

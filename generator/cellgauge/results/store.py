@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from cellgauge.cards.canonical import digest
 from cellgauge.cards.problems import UserError, did_you_mean
-from cellgauge.cards.project import CARDS
+from cellgauge.cards.project import CARDS, IMPORT, MANIFEST
 from cellgauge.cards.read import check, parse_yaml, read_text
 from cellgauge.results.migrate import STEPS, migrated, plan_of
 from cellgauge.results.release import Plan, Release
@@ -167,13 +167,19 @@ def read_result(path: Path) -> Result:
     except OSError as error:
         raise BrokenResult(f"{path}: cannot be read: {error.strerror}") from None
     except ValidationError as error:
-        raise BrokenResult(f"{path}: {fault_of(error)}. Restore the file, or delete it and run again.") from None
+        raise BrokenResult(f"{path}: {fault_of(error)}. {_remedy(path.parents[2])}") from None
     except ValueError as error:
-        raise BrokenResult(f"{path}: {error}. Restore the file, or delete it and run again.") from None
+        raise BrokenResult(f"{path}: {error}. {_remedy(path.parents[2])}") from None
     places = (result.task.id, result.dataset.id, result.model.id)
     if path.parts[-3:] != (places[0], places[1], f"{places[2]}.json"):
         raise BrokenResult(f"{path}: holds the result of {' × '.join(places)}, which belongs elsewhere")
     return result
+
+
+def _remedy(folder: Path, otherwise: str = "Restore it, or delete the result and run again.") -> str:
+    """Say how a broken file of a release is mended: one that is frozen, or was imported, is never computed again."""
+    is_kept = (folder / MANIFEST).is_file() or (folder / IMPORT).is_file()
+    return "Restore it from the repository." if is_kept else otherwise
 
 
 _VERSION = re.compile(rb'"schema_version": (\d+)')
@@ -221,7 +227,7 @@ def read_replicates(folder: Path, result: Result) -> NDArray[np.float32]:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise BrokenResult(f"{path}: is missing. Restore it, or delete the result beside it and run again.") from None
+        raise BrokenResult(f"{path}: is missing. {_remedy(folder)}") from None
     found = hashlib.sha256(data).hexdigest()
     if found != result.replicates.sha256:
         raise BrokenResult(f"{path}: expected sha256 {result.replicates.sha256}, found {found}")
@@ -275,7 +281,7 @@ def read_plan(folder: Path) -> Plan:
     try:
         return plan_of(path.read_bytes())
     except ValidationError as error:
-        raise BrokenResult(f"{path}: {error.errors()[0]['msg']}. Delete it and plan again.") from None
+        raise BrokenResult(f"{path}: {fault_of(error)}. {_remedy(folder, 'Delete it and plan again.')}") from None
 
 
 def write_release(folder: Path, release: Release) -> None:
