@@ -89,6 +89,8 @@ def test_a_plan_in_json_decides_every_pair(project: Path) -> None:
     [
         (["plan"], 2, "Missing option '--release'"),
         (["plan", "--release", "../x"], 2, 'found "../x"'),
+        (["run", "--release", "latest"], 2, 'nothing else has on a site of releases, found "latest"'),
+        (["import", "vcp", "mkdocs.yml", "--release", "versions.json"], 2, 'that of a file, found "versions.json"'),
         (["plan", "--release", "r", "--model", "pcaa"], 1, 'unknown model "pcaa"; did you mean "pca"?'),
         (["run", "--release", "r", "--dataset", "pbmc"], 1, 'unknown dataset "pbmc"'),
         (["run", "--release", "r", "--model", "no/such.md"], 2, "no card at no/such.md"),

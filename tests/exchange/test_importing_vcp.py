@@ -266,6 +266,8 @@ class TestTheRelease:
     def test_without_a_known_version_a_name_has_to_be_given(self, project: Project, write: Write):
         with pytest.raises(UserError, match=r"name the release with --release"):
             bring_in(project, write(some_records()), None)
+        with pytest.raises(UserError, match=r'release "vcp-1\.json": expected a name that does not end'):
+            write_draft(project, read_vcp(project, write(some_records()), "1.json", None, None), None, DAY)
 
     def test_it_can_be_frozen_and_keeps_its_own_cards(self, project: Project, write: Write):
         bring_in(project, write(some_records()))

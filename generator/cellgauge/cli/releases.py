@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from pathlib import Path
 
 import click
 
 from cellgauge.cli.terminal import fail, json_option, print_json
 
-RELEASE = r"[a-z0-9]+([.-][a-z0-9]+)*"
-
 
 def check_release(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """Refuse what cannot be the name of a release."""
-    if value is not None and not re.fullmatch(RELEASE, value):
-        raise click.BadParameter(f'expected lower-case words joined by "." or "-", found "{value}"')
+    if value is None:
+        return None
+    from cellgauge.results.release import fault_of_name
+
+    if fault := fault_of_name(value):
+        raise click.BadParameter(f'{fault}, found "{value}"')
     return value
 
 

@@ -23,7 +23,7 @@ from cellgauge.cards.task import TaskCard
 from cellgauge.report.numbers import plural
 from cellgauge.results.imported import ImportReport, LeftOut, SourceFile
 from cellgauge.results.manifest import files_of, is_frozen
-from cellgauge.results.release import Imported, Pair, Plan, Release
+from cellgauge.results.release import Imported, Pair, Plan, Release, fault_of_name
 from cellgauge.results.schema import (
     DatasetSubject,
     Origin,
@@ -114,11 +114,13 @@ def write_draft(project: Project, draft: Draft, release: str | None, retrieved: 
     Raises
     ------
     UserError
-        When the name cannot be told, or there is another release of that name.
+        When the name cannot be told or is none that a release can have, or there is another release of that name.
     """
     name = release or draft.name
     if name is None:
         raise UserError("the source does not say which version it is: name the release with --release R")
+    if fault := fault_of_name(name):
+        raise UserError(f'release "{name}": {fault}. Name it with --release R')
     if not draft.results:
         raise UserError("the source holds no result at all; nothing was imported")
     results = project.work / "results"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import cached_property
@@ -12,6 +13,26 @@ from pydantic import Field, model_validator
 
 from cellgauge.cards.base import Digest, Id
 from cellgauge.results.schema import Empty, Origin, Record
+
+_NAME = r"[a-z0-9]+([.-][a-z0-9]+)*"
+_LONGEST = 60
+_RESERVED = ("api", "assets", "latest")
+"""What lies, or may lie, beside the releases on a site; and so does ``latest-`` with the name of a series."""
+_FILES = ("css", "gz", "html", "js", "json", "lock", "md", "svg", "txt", "xml", "yaml", "yml")
+"""How files end that lie beside releases, on a site or in ``results/``."""
+
+
+def fault_of_name(name: str) -> str | None:
+    """Say what is expected of the name of a release that cannot be one; None for one that can."""
+    if not re.fullmatch(_NAME, name):
+        return 'expected lower-case words joined by "." or "-"'
+    if len(name) > _LONGEST:
+        return f"expected at most {_LONGEST} characters"
+    if name in _RESERVED or name.startswith("latest-"):
+        return "expected a name that nothing else has on a site of releases"
+    if "." in name and name.rpartition(".")[2] in _FILES:
+        return "expected a name that does not end like that of a file"
+    return None
 
 
 class Pair(Record):
@@ -102,7 +123,7 @@ def series_of(release: str, kind: Literal["measured", "reported"], *, rehearsal:
 class Correction(Record):
     """Which earlier release is corrected, and why."""
 
-    release: str = Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$")
+    release: str = Field(pattern=f"^{_NAME}$")
     reason: str = Field(min_length=1)
 
 
@@ -116,7 +137,7 @@ class Release(Record):
     """What a release is: ``release.yaml``."""
 
     schema_version: Literal[1] = 1
-    release: str = Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$")
+    release: str = Field(pattern=f"^{_NAME}$")
     title: str
     kind: Literal["measured", "reported"]
     rehearsal: bool = Field(description="Not meant to be cited: a demonstration or a trial")

@@ -24,6 +24,7 @@ from cellgauge.publish.destination import open_destination
 from cellgauge.publish.folder import Folder
 from cellgauge.results.freeze import freeze
 from cellgauge.results.manifest import read_index, sha256_of
+from cellgauge.results.release import fault_of_name
 
 pytestmark = [pytest.mark.site, pytest.mark.slow]
 ROOT = "https://site.example/board/"
@@ -95,6 +96,7 @@ def test_pages_name_this_version_the_latest_and_the_previous(publishing, tmp_pat
 def test_the_root_lists_releases_with_what_each_found(publishing, tmp_path, frozen):
     site = tmp_path / "site"
     publishing(open_destination(str(site), None))
+    assert all(fault_of_name(one.name) for one in site.iterdir() if one.name not in read_index(frozen).releases)
     text = (site / "index.html").read_text("utf-8")
     assert "{{" not in text
     assert "<b>wrong" not in text

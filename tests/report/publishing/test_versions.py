@@ -12,7 +12,7 @@ import pytest
 from cellgauge.cards import UserError
 from cellgauge.publish.latest import leading_pages
 from cellgauge.publish.versions import Properties, Version, in_order, newest_of, read_versions, write_versions
-from cellgauge.results.release import series_of
+from cellgauge.results.release import fault_of_name, series_of
 
 DAYS = {"2026.08": 1, "2026.11": 3, "trial": 9, "vcp-0.54.1": 4, "vcp-0.60": 8, "openproblems-2": 5}
 
@@ -46,6 +46,22 @@ def test_bug_what_others_reported_was_of_a_series_of_measured_releases():
     assert [series_of(f"{one}-2027", "reported", rehearsal=False) for one in ("release", "rehearsal", "vcp")] == [
         "reported-release", "reported-rehearsal", "vcp",
     ]  # fmt: skip
+
+
+NOT_NAMES = (
+    "latest", "latest-vcp", "index.html", "404.html", "versions.json", "releases.json", "robots.txt", "sitemap.xml",
+    "sitemap.xml.gz", "api", "assets", "2026.11.yaml", "x" * 61, "../x", "A", "", ".hidden",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOT_NAMES)
+def test_bug_a_release_could_have_the_name_of_what_lies_beside_it(name: str):
+    assert fault_of_name(name)
+
+
+@pytest.mark.parametrize("name", ["demo", "2026.11", "vcp-0.54.1", "html", "latest2026", "x" * 60])
+def test_other_names_are_those_of_releases(name: str):
+    assert fault_of_name(name) is None
 
 
 def test_of_one_day_what_was_measured_comes_first(monkeypatch):
