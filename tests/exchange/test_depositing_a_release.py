@@ -24,6 +24,7 @@ def project(tmp_path: Path, keep_light_models) -> Project:
     found = copy_project(tmp_path / "project")
     keep_light_models(found.source)
     release = ReleaseBuilder(found)
+    release.register()
     for model in ("pca", "svd"):
         release.add("clustering", "pbmc68k-reduced", model, 0.5)
     release.add_empty("embedding", "pbmc68k-reduced", "pca", "timeout", 'a "quoted", reason')

@@ -37,6 +37,7 @@ def copied(tmp_path: Path, keep_light_models) -> Project:
 def measured(tmp_path: Path, keep_light_models) -> Project:
     found = copied(tmp_path, keep_light_models)
     release = ReleaseBuilder(found, "2026.11", rehearsal=False)
+    release.register()
     for place, task in enumerate(("clustering", "embedding")):
         for model, value in {"pca": 0.5, "svd": -0.25, "random": 0.001, "oracle": 0.99}.items():
             release.add(task, "pbmc68k-reduced", model, value + place / 7)
@@ -129,6 +130,7 @@ def test_a_frozen_release_that_was_changed_is_not_handed_out(measured, tmp_path)
 
 def test_a_rehearsal_is_not_handed_out_even_when_it_is_frozen(tmp_path, keep_light_models):
     release = ReleaseBuilder(copied(tmp_path, keep_light_models))
+    release.register()
     release.add("clustering", "pbmc68k-reduced", "pca", 0.5)
     freeze_it(measured := release.finish(), "trial")
     assert export(measured, tmp_path / "out", "trial") == (
@@ -139,6 +141,7 @@ def test_a_rehearsal_is_not_handed_out_even_when_it_is_frozen(tmp_path, keep_lig
 
 def test_a_release_of_controls_alone_has_nothing_for_the_hub(tmp_path, keep_light_models):
     release = ReleaseBuilder(copied(tmp_path, keep_light_models), "2026.11", rehearsal=False)
+    release.register()
     release.add("clustering", "pbmc68k-reduced", "random", 0.001)
     freeze_it(measured := release.finish())
     code, said = export(measured, tmp_path / "out")
@@ -173,6 +176,7 @@ def test_without_an_address_there_is_no_page_to_name(measured, tmp_path):
 
 def test_text_of_a_result_stays_text(tmp_path, keep_light_models):
     release = ReleaseBuilder(copied(tmp_path, keep_light_models), "2026.11", rehearsal=False)
+    release.register()
     result = release.add("clustering", "pbmc68k-reduced", "pca", 0.5)
     values = result.model_dump(mode="json", by_alias=True)
     values["scores"][0]["interval"]["method"] = values["scores"][0]["unit"] = HOSTILE

@@ -20,16 +20,19 @@ from cellgauge.report.release import load_release
 from cellgauge.report.render import Renderer
 from cellgauge.results.maps import SPAN, Codes, EmbeddingMap, write_map
 from cellgauge.results.profile import Composition, DatasetProfile, Quartiles, write_profile
+from cellgauge.results.protocol import register
 from cellgauge.results.release import Pair, Plan, Release
 from cellgauge.results.schema import DatasetSubject, Gate, Interval, Result, Score, Subject
 from cellgauge.results.store import (
     describe_replicates,
     encode_replicates,
+    read_release,
     seal,
     write_plan,
     write_release,
     write_result,
 )
+from cellgauge.runner.plan import protocol_fields
 
 REPO = Path(__file__).resolve().parents[2]
 N_REPLICATES = 400
@@ -208,6 +211,13 @@ class ReleaseBuilder:
                 reason=reason,
             )
         )
+
+    def register(self) -> str:
+        """Register the protocol of the cards, without which the release cannot be frozen; return its digest."""
+        protocol = register(self.folder, protocol_fields(self.cards), dt.datetime(2026, 11, 1, tzinfo=dt.UTC))
+        about = read_release(self.folder)
+        write_release(self.folder, about.model_copy(update={"protocol": protocol.digest}))
+        return protocol.digest
 
     def finish(self) -> Project:
         """Write the plan."""

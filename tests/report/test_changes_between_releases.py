@@ -19,9 +19,7 @@ from cellgauge.report.changes_in_words import lines
 from cellgauge.report.stage import stage
 from cellgauge.results.freeze import freeze
 from cellgauge.results.manifest import previous_release
-from cellgauge.results.protocol import register
 from cellgauge.results.store import read_release, read_replicates, seal, to_json, write_result
-from cellgauge.runner.plan import protocol_fields
 from cellgauge.stats.rule import RULE
 
 from .conftest import ReleaseBuilder
@@ -32,7 +30,7 @@ BLOOD = "pbmc68k-reduced"
 def builder(project: Project, name: str) -> ReleaseBuilder:
     """Begin a release whose protocol is registered."""
     one = ReleaseBuilder(project, name)
-    one.protocol = register(one.folder, protocol_fields(one.cards), dt.datetime(2026, 11, 1, tzinfo=dt.UTC)).digest
+    one.protocol = one.register()
     return one
 
 

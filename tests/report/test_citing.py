@@ -98,6 +98,7 @@ def test_pages_say_what_they_are_to_programs(release) -> None:
 def test_a_frozen_release_is_cited_by_its_date_its_manifest_and_its_doi(release) -> None:
     release.add("clustering", "pbmc68k-reduced", "pca", 0.5)
     project = release.finish()
+    release.register()
     freeze(project, load_cards(project), "trial", day=dt.date(2027, 1, 9), doi="10.5281/zenodo.1")
     staged = stage(project, None)
     home = staged.fragment("")
@@ -136,6 +137,7 @@ def test_bug_a_release_that_was_not_frozen_was_called_meant_to_be_cited(release)
         return stage(project, None).fragment("").partition("</header>")[0]
 
     assert "measured, and not frozen yet: its numbers may change" in hero()
+    release.register()
     freeze(project, load_cards(project), "trial", day=dt.date(2026, 11, 28))
     assert "measured, and meant to be cited" in hero()
 

@@ -30,6 +30,7 @@ def scored(release) -> Project:
     release.add_empty("clustering", "toy-blood", "pca", "timeout", "600 s")
     release.add_map("pbmc68k-reduced", "pca")
     release.count("pbmc68k-reduced")
+    release.register()
     return release.finish()
 
 
@@ -215,6 +216,7 @@ def test_a_correction_names_a_frozen_release_and_says_why(scored):
     frozen(scored)
     second = ReleaseBuilder(scored, "second")
     second.add("clustering", "pbmc68k-reduced", "pca", 0.6)
+    second.register()
     second.finish()
     for wrong, why in (({"corrects": "trial"}, "why does second correct trial"),
                        ({"corrects": "other", "because": "x"}, "cannot correct other"),
@@ -254,6 +256,7 @@ def add_second(project: Project) -> None:
 
     second = ReleaseBuilder(project, "second")
     second.add("clustering", "pbmc68k-reduced", "pca", 0.6)
+    second.register()
     second.finish()
 
 
@@ -388,3 +391,23 @@ def test_bug_a_typo_was_answered_with_a_run(scored):
         code, said = command(scored, *words)
         assert code == 1
         assert 'release.yaml: no such release; did you mean "trial"?' in said
+
+
+def test_bug_a_release_without_its_plan_or_protocol_was_frozen(scored):
+    for name, why in (("protocol.json", r"results/trial/protocol\.json: expected the protocol sha256:"),
+                      ("plan.json", r"trial/plan\.json: there is no plan")):  # fmt: skip
+        (scored.release("trial") / name).rename(scored.work / name)
+        with pytest.raises(UserError, match=why):
+            frozen(scored)
+        (scored.work / name).rename(scored.release("trial") / name)
+    assert not is_frozen(scored, "trial")
+
+
+def test_bug_planned_evaluations_without_a_result_were_frozen_without_a_word(scored, release):
+    release.plan("clustering", "pbmc68k-reduced", "pca", "to_run")
+    release.plan("clustering", "pbmc68k-reduced", "nmf", "to_run")
+    release.plan("clustering", "pbmc68k-reduced", "scvi", "not_run", "no weights")
+    release.finish()
+    code, said = command(scored, "freeze", "trial")
+    assert code == 0
+    assert "note: without a result: 1 planned evaluation; see them with: cellgauge status --release trial" in said

@@ -48,6 +48,7 @@ def freeze(
     from cellgauge.cards.project import find_project, load_cards
     from cellgauge.report.numbers import plural, size_in_words
     from cellgauge.results.freeze import freeze as freeze_release
+    from cellgauge.results.freeze import n_without_result
     from cellgauge.results.store import read_release
 
     if because is not None and corrects is None:
@@ -64,6 +65,9 @@ def freeze(
     if correction := read_release(project.release(release)).corrects:
         click.echo(f"it corrects release {correction.release}: {correction.reason}")
     click.echo(f"{plural(len(manifest.files), 'file')}, {size}; commit results/{release} and results/releases.json")
+    if missing := n_without_result(project.release(release)):
+        planned = plural(missing, "planned evaluation")
+        click.echo(f"note: without a result: {planned}; see them with: cellgauge status --release {release}")
     if manifest.code.clean is False:
         click.echo("note: files outside results/ differed from the commit that the manifest names")
 

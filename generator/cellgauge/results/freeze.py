@@ -38,12 +38,15 @@ from cellgauge.results.manifest import (
     sha256_of,
 )
 from cellgauge.results.outdated import CardsNow
+from cellgauge.results.protocol import PROTOCOL, read_protocols
 from cellgauge.results.release import Correction, Release
 from cellgauge.results.schema import SCHEMA_VERSION, Status
 from cellgauge.results.store import (
+    read_plan,
     read_release,
     read_replicates,
     read_results,
+    result_path,
     to_json,
     write_atomically,
     write_release,
@@ -82,8 +85,8 @@ def freeze(
     Raises
     ------
     UserError
-        When results are broken, unreadable, outdated or of another release, the frozen release has changed, the one
-        corrected is not frozen or of another kind, or the DOI is none.
+        When results are broken, unreadable, outdated or of another release, the plan or the protocol is missing, the
+        frozen release has changed, the one corrected is not frozen or of another kind, or the DOI is none.
     """
     doi = None if doi is None else _doi_in(doi)
     folder = project.release(release)
@@ -98,6 +101,7 @@ def freeze(
             return manifest
         about = _correcting(project, about, corrects, because)
         counts = _checked(folder, cards)
+        _refuse_without_protocol(folder, about)
         if corrects is not None:
             write_release(folder, about)
         if not (folder / IMPORT).is_file():  # an imported release has its own cards from the beginning
@@ -197,6 +201,22 @@ def _checked(folder: Path, cards: Cards) -> dict[Status, int]:
         run = f"{len(outdated)} results are outdated. Compute them again: cellgauge run --release {folder.name}"
         raise UserError("\n".join([*first_lines(outdated), run]))
     return dict(sorted(counts.items()))
+
+
+def _refuse_without_protocol(folder: Path, about: Release) -> None:
+    """Refuse a release that lacks its plan, or the protocol that it names; one that was imported names none."""
+    read_plan(folder)
+    if about.protocol is not None and about.protocol not in (one.digest for one in read_protocols(folder)):
+        raise UserError(
+            f"results/{folder.name}/{PROTOCOL}: expected the protocol {about.protocol}, which release.yaml names, and "
+            f"found none. Restore the file, or register it again: cellgauge run --release {folder.name}"
+        )
+
+
+def n_without_result(folder: Path) -> int:
+    """Return how many evaluations of a release were planned and have no result."""
+    planned = (pair for pair in read_plan(folder).pairs if pair.status == "to_run")
+    return sum(not result_path(folder, one.task, one.dataset, one.model).is_file() for one in planned)
 
 
 def _copy_cards(project: Project, folder: Path) -> None:

@@ -73,6 +73,7 @@ def frozen(tmp_path_factory, copy_of_project, release_builder) -> Project:
             release.add("clustering", "pbmc68k-reduced", model, value)
         if place == 1:
             release.add("clustering", "pbmc68k-reduced", "svd", 0.56)
+        release.register()
         release.finish()
         corrects = {"corrects": "2026.11", "because": REASON} if place == 2 else {}
         freeze(project, load_cards(project, name), name, day=day, **corrects)
