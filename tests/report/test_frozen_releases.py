@@ -18,6 +18,7 @@ from cellgauge.report.stage import stage
 from cellgauge.results import freeze as freezing
 from cellgauge.results.freeze import freeze
 from cellgauge.results.manifest import changes, is_frozen, read_index, read_manifest, refuse_frozen
+from cellgauge.results.release import Correction
 from cellgauge.results.store import read_release, read_result, write_release
 
 DAY = dt.date(2026, 11, 28)
@@ -265,6 +266,11 @@ def test_bug_a_freeze_that_was_refused_left_its_correction_for_the_next_one(scor
     add_second(scored)
     edit("site_src/tasks/clustering.md", "resolution: 1.0", "resolution: 0.9")
     before = (scored.release("second") / "release.yaml").read_bytes()
+    about = read_release(scored.release("second"))
+    write_release(scored.release("second"), about.model_copy(update={"corrects": Correction(release="x", reason="y")}))
+    with pytest.raises(UserError, match="second cannot correct x"):
+        frozen(scored, "second")
+    write_release(scored.release("second"), about)
     correct = ("freeze", "second", "--corrects", "trial", "--because", "a wrong split")
     assert command(scored, *correct)[0] == 1
     assert (scored.release("second") / "release.yaml").read_bytes() == before

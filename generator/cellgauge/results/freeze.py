@@ -160,18 +160,21 @@ def _complete(project: Project, about: Release, manifest: Manifest, doi: str | N
 
 def _correcting(project: Project, about: Release, corrects: str | None, because: str | None) -> Release:
     """Return what a release says of itself, with which one it corrects and why."""
-    if corrects is None:
+    if corrects is not None:
+        if not because:
+            raise UserError(f"why does {about.release} correct {corrects}? Say it with: --because REASON")
+        about = about.model_copy(update={"corrects": Correction(release=corrects, reason=because)})
+    if about.corrects is None:
         return about
-    if not because:
-        raise UserError(f"why does {about.release} correct {corrects}? Say it with: --because REASON")
-    if corrects == about.release or not is_frozen(project, corrects):
-        raise UserError(f"{about.release} cannot correct {corrects}, which is not a frozen release")
-    if (kind := read_release(project.release(corrects)).kind) != about.kind:
+    other = about.corrects.release
+    if other == about.release or not is_frozen(project, other):
+        raise UserError(f"{about.release} cannot correct {other}, which is not a frozen release")
+    if (kind := read_release(project.release(other)).kind) != about.kind:
         raise UserError(
-            f"{about.release} is {about.kind} and {corrects} is {kind}: a release corrects one of its own kind. "
-            "Name another one with --corrects"
+            f"{about.release} is {about.kind} and {other} is {kind}: a release corrects one of its own kind. Name "
+            "another one with --corrects"
         )
-    return about.model_copy(update={"corrects": Correction(release=corrects, reason=because)})
+    return about
 
 
 def _refuse_of_another(folder: Path, name: str, release: str) -> None:
