@@ -154,7 +154,8 @@ def test_a_downloaded_file_is_known_by_its_bytes(scored):
     mine.write_bytes(mine.read_bytes() + b" ")
     code, said = command(scored, "verify", "--file", str(mine))
     assert code == 1
-    assert "no frozen release has this file" in said
+    n_files = len(read_manifest(scored.release("trial")).files)
+    assert f"no frozen release has this file, byte for byte, among {n_files} files of trial\n" in said
     document = json.loads(command(scored, "verify", "--json", "--file", str(mine))[1].partition("\n1 file")[0])
     assert document == {"files": {str(mine): []}}
     path = scored.release("trial") / "manifest.json"

@@ -93,8 +93,8 @@ def verify(
 ) -> None:
     """Check every file of releases [default: of all]: its format, and in a frozen release its digest."""
     from cellgauge.cards.project import find_project
-    from cellgauge.report.numbers import plural
-    from cellgauge.results.verify import places_of, verify_releases
+    from cellgauge.report.numbers import listing, plural
+    from cellgauge.results.verify import numbers_of_files, places_of, verify_releases
 
     if files and releases:
         raise click.UsageError("name releases or files, not both")
@@ -103,16 +103,20 @@ def verify(
     if files:
         project = find_project(start)
         places = {str(file): places_of(project, file) for file in files}
+        searched = numbers_of_files(project)
         if site is not None:
             from cellgauge.publish.verify import read_site
 
             published = read_site(project, site, endpoint_url)
             places = {name: [*found, *published.places_of(Path(name))] for name, found in places.items()}
+            searched |= {f"{name} at {site}": len(one.files) for name, one in published.releases.items()}
         if as_json:
             print_json({"files": places})
         else:
+            among = listing([f"{plural(count, 'file')} of {name}" for name, count in searched.items()]) or "no files"
             for file, where in places.items():
-                click.echo(f"{file}: {'; '.join(where) or 'no frozen release has this file'}")
+                unknown = f"no frozen release has this file, byte for byte, among {among}{_hint(Path(file), site)}"
+                click.echo(f"{file}: {'; '.join(where) or unknown}")
         if not all(places.values()):
             fail(f"{plural(sum(not where for where in places.values()), 'file')} of no frozen release")
         return
@@ -128,6 +132,16 @@ def verify(
                 click.echo(f"  {problem}")
     if problems := sum(len(one.problems) for one in found):
         fail(plural(problems, "problem"))
+
+
+def _hint(file: Path, site: str | None) -> str:
+    """Say how a page of a site is known; nothing of another file."""
+    with file.open("rb") as opened:
+        if not opened.read(1_000).lstrip().lower().startswith(b"<!doctype html"):
+            return ""
+    if site is None:
+        return ". It is a page: name the site that it is from with --site URL"
+    return ". A page has to be as the host sent it (curl -O): browsers change what they save"
 
 
 @click.command()

@@ -74,6 +74,11 @@ def places_of(project: Project, file: Path) -> list[str]:
     return found
 
 
+def numbers_of_files(project: Project) -> dict[str, int]:
+    """Return how many files each frozen release has, among which ``places_of`` looks."""
+    return {release: len(verified_manifest(project, release).files) for release in read_index(project).releases}
+
+
 def _verify(project: Project, release: str) -> Verified:
     folder, frozen = project.release(release), is_frozen(project, release)
     differing = [str(one) for one in changes(project, release)] if frozen else []

@@ -461,7 +461,14 @@ def test_a_downloaded_page_is_known_by_its_bytes(frozen, publishing, store, tmp_
 
     for site in (str(tmp_path / "site"), hosted(tmp_path / "site")):
         assert verify("--site", site) == (0, f"{page}: 2026.11: models/pca/index.html\n")
-    assert verify()[0] == 1, "the project holds results, and no pages"
+    code, said = verify()
+    assert code == 1, "the project holds results, and no pages"
+    assert re.search(
+        r"among \d+ files of 2026\.08, .* and \d+ files of 2027\.02\. It is a page: name .* --site URL", said
+    )
+    page.write_bytes(page.read_bytes() + b" ")
+    code, said = verify("--site", str(tmp_path / "site"))
+    assert (code, "files of 2026.11 at " in said, "as the host sent it (curl -O)" in said) == (1, True, True)
     # As the store hands it out: compressed.
     raw = store.client.get_object(Bucket=store.name, Key="board/2026.08/models/pca/index.html")["Body"].read()
     page.write_bytes(raw)
