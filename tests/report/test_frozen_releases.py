@@ -398,6 +398,8 @@ def test_bug_a_typo_was_answered_with_a_run(scored):
         code, said = command(scored, *words)
         assert code == 1
         assert 'release.yaml: no such release; did you mean "trial"?' in said
+    code, said = command(scored, "status", "--release", "tria")
+    assert (code, 'plan.json: there is no plan; did you mean "trial"?' in said) == (1, True)
 
 
 def test_bug_a_release_without_its_plan_or_protocol_was_frozen(scored):

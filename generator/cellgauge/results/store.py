@@ -277,7 +277,9 @@ def read_plan(folder: Path) -> Plan:
     """
     path = folder / "plan.json"
     if not path.is_file():
-        raise UserError(f"{path}: there is no plan. Make one with: cellgauge run --release {folder.name}")
+        raise UserError(
+            f"{path}: there is no plan{_nearest(folder)}\nMake one with: cellgauge run --release {folder.name}"
+        )
     try:
         return plan_of(path.read_bytes())
     except ValidationError as error:
@@ -288,6 +290,13 @@ def write_release(folder: Path, release: Release) -> None:
     """Write ``release.yaml``."""
     values = release.model_dump(mode="python")
     write_atomically(folder / "release.yaml", yaml.safe_dump(values, sort_keys=True, allow_unicode=True).encode())
+
+
+def _nearest(folder: Path) -> str:
+    """Return a hint at the release that may be meant, where there is none of this name."""
+    if (folder / "release.yaml").is_file():
+        return ""
+    return did_you_mean(folder.name, (one.parent.name for one in folder.parent.glob("*/release.yaml")))
 
 
 def read_release(folder: Path) -> Release:
@@ -302,9 +311,8 @@ def read_release(folder: Path) -> Release:
     """
     path = folder / "release.yaml"
     if not path.is_file():
-        known = (one.parent.name for one in folder.parent.glob("*/release.yaml"))
         raise UserError(
-            f"{path}: no such release{did_you_mean(folder.name, known)}\n"
+            f"{path}: no such release{_nearest(folder)}\n"
             f"A new one is begun with: cellgauge run --release {folder.name}"
         )
     values, lines = parse_yaml(read_text(path, str(path)), str(path))
