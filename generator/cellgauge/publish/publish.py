@@ -103,7 +103,7 @@ def publish(
     root = root_address(project, root_url)
     known, stored = _known(destination)
     if not releases:
-        releases = [*_unpublished(project, known), *_with_other_doi(project, known)]
+        releases = _waiting(project, known)
         if not releases:
             report.say("every frozen release that is meant to be cited is published")
     there = {one.version: one for one in known}
@@ -171,17 +171,14 @@ def _known(destination: Destination) -> tuple[list[Version], Stored | None]:
     return ([] if stored is None else read_versions(stored.data, destination.name)), stored
 
 
-def _unpublished(project: Project, known: list[Version]) -> list[str]:
+def _waiting(project: Project, known: list[Version]) -> list[str]:
+    """Return the releases that are to be cited and not published yet, and those that were given a DOI since."""
     published = {one.version for one in known}
     index = read_index(project).releases
     if not index:
         raise UserError(f"no release is frozen (in {project.work / 'results' / INDEX}). Freeze one: cellgauge freeze R")
-    return [name for name, one in index.items() if not one.rehearsal and name not in published]
-
-
-def _with_other_doi(project: Project, known: list[Version]) -> list[str]:
-    index = read_index(project).releases
-    return [one.version for one in known if one.version in index and _new_doi(index[one.version], one)]
+    new = [name for name, one in index.items() if not one.rehearsal and name not in published]
+    return new + [one.version for one in known if one.version in index and _new_doi(index[one.version], one)]
 
 
 def _new_doi(mine: Frozen, there: Version) -> str | None:

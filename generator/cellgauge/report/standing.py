@@ -105,8 +105,7 @@ class Standings:
     def how_ordered(self) -> list[str]:
         """Describe the order of the models, from the very values that it used."""
         lines = [
-            "The mean skill gives each independent study the same weight "
-            f"(here {self.n_studies}), over datasets that "
+            f"The mean skill gives each independent study, {self.n_studies} here, the same weight, over datasets that "
             "count and on which the baseline leaves room. Models with a skill on all of these stand first, by their "
             "mean; those on some stand below, since a mean over fewer datasets, which may be easier ones, cannot be "
             "compared with theirs."

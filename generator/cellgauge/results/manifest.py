@@ -203,9 +203,10 @@ def frozen_as(about: Release, manifest: Manifest, path: Path, doi: str | None) -
 
 def _said_otherwise(known: Frozen, expected: Frozen, release: str) -> Iterator[Change]:
     """Yield what the index says of a release that is otherwise as it was, and what the release says of itself."""
+    own = expected.model_dump(mode="json")
     for key, found in known.model_dump(mode="json").items():
-        if (own := expected.model_dump(mode="json")[key]) != found:
-            said = f"releases.{release}.{key}: found {found}, expected {own}, as {release} says itself"
+        if own[key] != found:
+            said = f"releases.{release}.{key}: found {found}, expected {own[key]}, as {release} says itself"
             yield Change(f"results/{INDEX}", said)
 
 
